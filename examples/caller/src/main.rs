@@ -1,0 +1,2 @@
+//! kring
+fn main() {}
