@@ -1,1 +1,22 @@
-//! codec
+//! Media codecs for Kring: raw sound and pictures, the traits that codecs fulfil, Opus and H.264.
+//!
+//! An encoder or decoder here is a plain value: it starts no threads, reads no clock and does no I/O.
+//! Everything a decoder is given may come from a stranger; sizes are checked before memory is taken.
+//!
+//! Sound is mono `f32` in `[-1, 1]` at [`SAMPLE_RATE`]; pictures are [`Picture`], 8-bit I420.
+//! An app may bring a codec of its own by implementing [`AudioCodec`] or [`VideoCodec`].
+//!
+//! # Features
+//! `opus` and `h264`, both on by default. Cisco pays the H.264 patent pool only for its own binary of
+//! OpenH264, not for a build from source as made here: whoever distributes a program with `h264` sees to that.
+
+pub mod audio;
+mod error;
+pub mod raw;
+mod scale;
+pub mod video;
+
+pub use audio::{AudioCodec, AudioDecoder, AudioEncoder, AudioSettings, FrameDuration};
+pub use error::{DecodeError, EncodeError};
+pub use raw::{Picture, PictureError, SAMPLE_RATE};
+pub use video::{ContentHint, Decoded, EncodedVideo, VideoCodec, VideoDecoder, VideoEncoder, VideoSettings};

@@ -1,0 +1,129 @@
+//! The traits of a picture codec. A decoder never hands out a damaged picture: either a whole one comes
+//! out, or nothing does until the next keyframe.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::{DecodeError, EncodeError};
+use crate::raw::Picture;
+
+/// What the pictures show, so that the encoder spends bits where they matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum ContentHint {
+    /// People and rooms: motion and sharpness in balance.
+    #[default]
+    Camera,
+    /// Text and drawings: sharpness over motion.
+    Screen,
+    /// Sign language: motion over sharpness; frames are dropped last.
+    Sign,
+}
+
+/// How a video encoder works.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VideoSettings {
+    /// Width in pixels, even.
+    pub width: u32,
+    /// Height in pixels, even.
+    pub height: u32,
+    /// Pictures a second, 1 to 120.
+    pub frames_per_second: f32,
+    /// Bits a second to aim for, 10,000 to 100,000,000.
+    pub bits_per_second: u32,
+    /// What the pictures show.
+    pub content: ContentHint,
+}
+
+/// One encoded picture. `Debug` shows lengths, never content.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EncodedVideo {
+    /// The codec's bytes for one access unit.
+    pub data: Vec<u8>,
+    /// Decodes without any picture before it.
+    pub keyframe: bool,
+    /// No later picture builds on it: it may be dropped without harm to others.
+    pub discardable: bool,
+    /// Temporal layer, 0 being the base.
+    pub temporal_layer: u8,
+    /// Spatial layer, 0 being the base.
+    pub spatial_layer: u8,
+}
+
+impl fmt::Debug for EncodedVideo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EncodedVideo")
+            .field("length", &self.data.len())
+            .field("keyframe", &self.keyframe)
+            .field("discardable", &self.discardable)
+            .field("temporal_layer", &self.temporal_layer)
+            .field("spatial_layer", &self.spatial_layer)
+            .finish()
+    }
+}
+
+/// Turns pictures into packets.
+pub trait VideoEncoder: Send {
+    /// Encodes a picture captured `at` this time since the track's start (never going backwards).
+    /// With `keyframe`, the result decodes on its own. `None` means that the picture was skipped to
+    /// hold the rate; a keyframe asked for then is still owed and comes with the next picture that is encoded.
+    ///
+    /// A picture of another size than before restarts the encoder with a keyframe of the new size.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the codec fails.
+    fn encode(
+        &mut self,
+        picture: &Picture,
+        at: Duration,
+        keyframe: bool,
+    ) -> Result<Option<EncodedVideo>, EncodeError>;
+
+    /// Changes the rates from the next picture on, without a keyframe. Ranges as in [`VideoSettings`].
+    ///
+    /// # Errors
+    /// [`EncodeError::Setting`] when a value is out of range (nothing changes), [`EncodeError::Codec`] when
+    /// the codec fails.
+    fn set_rate(&mut self, bits_per_second: u32, frames_per_second: f32) -> Result<(), EncodeError>;
+
+    /// What the encoder works with now.
+    fn settings(&self) -> &VideoSettings;
+}
+
+/// What came out of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decoded {
+    /// A whole picture, now in the buffer that was handed in.
+    Picture,
+    /// No picture yet, and no error.
+    Nothing,
+}
+
+/// Turns packets back into pictures.
+pub trait VideoDecoder: Send {
+    /// Decodes one access unit into `picture`, whose size follows the stream.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; `picture` is untouched. After [`DecodeError::NeedsKeyframe`] or
+    /// [`DecodeError::Damaged`] only a keyframe gives a picture again.
+    fn decode(&mut self, data: &[u8], picture: &mut Picture) -> Result<Decoded, DecodeError>;
+}
+
+/// Makes encoders and decoders of one picture codec; an app may bring its own.
+pub trait VideoCodec: Send + Sync {
+    /// The token by which ends agree on the codec, such as `h264`.
+    fn name(&self) -> &'static str;
+
+    /// Makes an encoder.
+    ///
+    /// # Errors
+    /// [`EncodeError::Setting`] when a setting is out of range, [`EncodeError::Codec`] when the codec
+    /// cannot be set up.
+    fn encoder(&self, settings: &VideoSettings) -> Result<Box<dyn VideoEncoder>, EncodeError>;
+
+    /// Makes a decoder.
+    ///
+    /// # Errors
+    /// [`DecodeError::Codec`] when the codec cannot be set up.
+    fn decoder(&self) -> Result<Box<dyn VideoDecoder>, DecodeError>;
+}
