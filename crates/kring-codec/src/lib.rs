@@ -12,11 +12,15 @@
 
 pub mod audio;
 mod error;
+#[cfg(feature = "opus")]
+pub mod opus;
 pub mod raw;
 mod scale;
 pub mod video;
 
 pub use audio::{AudioCodec, AudioDecoder, AudioEncoder, AudioSettings, FrameDuration};
 pub use error::{DecodeError, EncodeError};
+#[cfg(feature = "opus")]
+pub use opus::Opus;
 pub use raw::{Picture, PictureError, SAMPLE_RATE};
 pub use video::{ContentHint, Decoded, EncodedVideo, VideoCodec, VideoDecoder, VideoEncoder, VideoSettings};
