@@ -1,0 +1,209 @@
+//! snow's primitives, by Kring's provider, with every secret wiped on drop.
+
+use super::{KEM_CIPHERTEXT_LEN, KEM_PUBLIC_LEN, KemKey, Provider};
+use chacha20poly1305::aead::AeadInPlace;
+use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
+use sha2::{Digest, Sha256};
+use snow::Error;
+use snow::params::{CipherChoice, DHChoice, HashChoice, KemChoice};
+use snow::resolvers::CryptoResolver;
+use snow::types::{Cipher, Dh, Hash, Kem, Random};
+use std::sync::Arc;
+use x25519_dalek::{PublicKey, StaticSecret};
+use zeroize::Zeroizing;
+
+/// Gives snow its primitives for one handshake.
+pub(crate) struct Resolver {
+    pub(crate) provider: Arc<dyn Provider>,
+    /// The initiator's side makes the ML-KEM key pair; the responder only encapsulates.
+    pub(crate) initiator: bool,
+}
+
+impl CryptoResolver for Resolver {
+    fn resolve_rng(&self) -> Option<Box<dyn Random>> {
+        Some(Box::new(Rng(self.provider.clone())))
+    }
+
+    fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
+        matches!(choice, DHChoice::Curve25519).then(|| Box::<X25519>::default() as _)
+    }
+
+    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
+        matches!(choice, HashChoice::SHA256).then(|| Box::<Sha2>::default() as _)
+    }
+
+    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
+        matches!(choice, CipherChoice::ChaChaPoly).then(|| Box::<ChaChaPoly>::default() as _)
+    }
+
+    fn resolve_kem(&self, _placeholder: &KemChoice) -> Option<Box<dyn Kem>> {
+        // A key that cannot be made must stop the handshake here: snow's `generate` cannot say so.
+        let key = if self.initiator { Some(self.provider.kem_generate().ok()?) } else { None };
+        Some(Box::new(MlKem { provider: self.provider.clone(), key }))
+    }
+}
+
+struct Rng(Arc<dyn Provider>);
+
+impl Random for Rng {
+    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), Error> {
+        self.0.random(dest).map_err(|_| Error::Rng)
+    }
+}
+
+#[derive(Default)]
+struct X25519 {
+    secret: Zeroizing<[u8; 32]>,
+    public: [u8; 32],
+}
+
+impl X25519 {
+    fn derive(&mut self) {
+        self.public = PublicKey::from(&StaticSecret::from(*self.secret)).to_bytes();
+    }
+}
+
+impl Dh for X25519 {
+    fn name(&self) -> &'static str {
+        "25519"
+    }
+    fn pub_len(&self) -> usize {
+        32
+    }
+    fn priv_len(&self) -> usize {
+        32
+    }
+    fn set(&mut self, secret: &[u8]) {
+        self.secret.copy_from_slice(secret);
+        self.derive();
+    }
+    fn generate(&mut self, rng: &mut dyn Random) -> Result<(), Error> {
+        rng.try_fill_bytes(&mut *self.secret)?;
+        self.derive();
+        Ok(())
+    }
+    fn pubkey(&self) -> &[u8] {
+        &self.public
+    }
+    fn privkey(&self) -> &[u8] {
+        &*self.secret
+    }
+    fn dh(&self, public: &[u8], out: &mut [u8]) -> Result<(), Error> {
+        let public: [u8; 32] = public.get(..32).and_then(|p| p.try_into().ok()).ok_or(Error::Dh)?;
+        let shared = StaticSecret::from(*self.secret).diffie_hellman(&PublicKey::from(public));
+        // A point of small order gives a result that everyone knows (RFC 7748, section 6.1).
+        if !shared.was_contributory() {
+            return Err(Error::Dh);
+        }
+        out.get_mut(..32).ok_or(Error::Dh)?.copy_from_slice(shared.as_bytes());
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Sha2(Sha256);
+
+impl Hash for Sha2 {
+    fn name(&self) -> &'static str {
+        "SHA256"
+    }
+    fn block_len(&self) -> usize {
+        64
+    }
+    fn hash_len(&self) -> usize {
+        32
+    }
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+    fn input(&mut self, data: &[u8]) {
+        self.0.update(data);
+    }
+    fn result(&mut self, out: &mut [u8]) {
+        out[..32].copy_from_slice(&self.0.finalize_reset());
+    }
+}
+
+#[derive(Default)]
+struct ChaChaPoly(Zeroizing<[u8; 32]>);
+
+/// Noise, section 12.3: 32 zero bits, then the counter in little-endian order.
+fn nonce(n: u64) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    nonce[4..].copy_from_slice(&n.to_le_bytes());
+    nonce
+}
+
+impl Cipher for ChaChaPoly {
+    fn name(&self) -> &'static str {
+        "ChaChaPoly"
+    }
+    fn set(&mut self, key: &[u8; 32]) {
+        self.0.copy_from_slice(key);
+    }
+    fn encrypt(&self, n: u64, ad: &[u8], plaintext: &[u8], out: &mut [u8]) -> usize {
+        let (data, rest) = out.split_at_mut(plaintext.len());
+        data.copy_from_slice(plaintext);
+        let tag = ChaCha20Poly1305::new((&*self.0).into())
+            .encrypt_in_place_detached(&nonce(n).into(), ad, data)
+            .expect("a Noise message is far below ChaCha20-Poly1305's limit");
+        rest[..16].copy_from_slice(&tag);
+        plaintext.len() + 16
+    }
+    fn decrypt(&self, n: u64, ad: &[u8], ciphertext: &[u8], out: &mut [u8]) -> Result<usize, Error> {
+        let at = ciphertext.len().checked_sub(16).ok_or(Error::Decrypt)?;
+        let (data, tag) = ciphertext.split_at(at);
+        let out = out.get_mut(..at).ok_or(Error::Decrypt)?;
+        out.copy_from_slice(data);
+        let tag: [u8; 16] = tag.try_into().map_err(|_| Error::Decrypt)?;
+        ChaCha20Poly1305::new((&*self.0).into())
+            .decrypt_in_place_detached(&nonce(n).into(), ad, out, &tag.into())
+            .map_err(|_| Error::Decrypt)?;
+        Ok(at)
+    }
+}
+
+struct MlKem {
+    provider: Arc<dyn Provider>,
+    key: Option<Box<dyn KemKey>>,
+}
+
+impl Kem for MlKem {
+    fn name(&self) -> &'static str {
+        "MLKEM768"
+    }
+    fn pub_len(&self) -> usize {
+        KEM_PUBLIC_LEN
+    }
+    fn ciphertext_len(&self) -> usize {
+        KEM_CIPHERTEXT_LEN
+    }
+    fn shared_secret_len(&self) -> usize {
+        32
+    }
+    /// The resolver made the key pair already, where it could still fail.
+    fn generate(&mut self, _rng: &mut dyn Random) {}
+    fn pubkey(&self) -> &[u8] {
+        self.key.as_ref().map_or(&[], |k| k.public())
+    }
+    fn encapsulate(
+        &self,
+        public: &[u8],
+        shared: &mut [u8],
+        ciphertext: &mut [u8],
+    ) -> Result<(usize, usize), Error> {
+        let public = public.get(..KEM_PUBLIC_LEN).ok_or(Error::Kem)?;
+        let ciphertext: &mut [u8; KEM_CIPHERTEXT_LEN] =
+            ciphertext.get_mut(..KEM_CIPHERTEXT_LEN).and_then(|c| c.try_into().ok()).ok_or(Error::Kem)?;
+        let secret = self.provider.kem_encapsulate(public, ciphertext).map_err(|_| Error::Kem)?;
+        shared.get_mut(..32).ok_or(Error::Kem)?.copy_from_slice(&*secret);
+        Ok((32, KEM_CIPHERTEXT_LEN))
+    }
+    fn decapsulate(&self, ciphertext: &[u8], shared: &mut [u8]) -> Result<usize, Error> {
+        let ciphertext = ciphertext.get(..KEM_CIPHERTEXT_LEN).ok_or(Error::Kem)?;
+        let key = self.key.as_ref().ok_or(Error::Kem)?;
+        let secret = key.decapsulate(ciphertext).map_err(|_| Error::Kem)?;
+        shared.get_mut(..32).ok_or(Error::Kem)?.copy_from_slice(&*secret);
+        Ok(32)
+    }
+}

@@ -1,0 +1,262 @@
+//! The callee's side.
+
+use super::channel::{MAX_FRAME, put_frame};
+use super::replay::ReplayCache;
+use super::{
+    Binding, CallId, Channel, F_CALL_ID, F_CERTIFICATE, F_OFFER, F_TIME, F_VERSION, FrameReader, HINT_LEN,
+    HandshakeError, MAX_HANDSHAKE_FRAME, Role, Session, VERSION, builder,
+};
+use crate::crypto::{Provider, Secret32, kdf};
+use crate::identity::{Certificate, Identity};
+use crate::ticket::{Ticket, TicketId};
+use crate::time::WallTime;
+use crate::wire::{self, Fields};
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// What was dropped, and why; for logs and statistics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// First messages whose hint fits no live ticket.
+    pub unknown_hint: u64,
+    /// First messages seen before.
+    pub replayed: u64,
+    /// First messages from a clock that is off.
+    pub clock: u64,
+    /// Messages that did not open, were malformed or proved nothing.
+    pub invalid: u64,
+    /// Handshakes that came to a session.
+    pub completed: u64,
+}
+
+/// A ticket that this side gave out.
+struct Issued {
+    id: TicketId,
+    noise: [u8; 32],
+    psk0: Secret32,
+    expires: WallTime,
+}
+
+/// What all incoming handshakes of an endpoint share: the identity, the live tickets, and which first messages came.
+pub struct Acceptor {
+    identity: Arc<Identity>,
+    provider: Arc<dyn Provider>,
+    issued: Vec<Issued>,
+    replay: ReplayCache,
+    counters: Counters,
+}
+
+/// Most live tickets of one endpoint.
+pub const MAX_TICKETS: usize = 1024;
+
+impl Acceptor {
+    /// Answers for `identity`; nobody gets through until a ticket is [added](Acceptor::add).
+    #[must_use]
+    pub fn new(identity: Arc<Identity>, provider: Arc<dyn Provider>) -> Acceptor {
+        Acceptor {
+            identity,
+            provider,
+            issued: Vec::new(),
+            replay: ReplayCache::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Lets callers with `ticket` through until it expires. Beyond [`MAX_TICKETS`], the one that ends first goes.
+    pub fn add(&mut self, ticket: &Ticket) {
+        self.issued.retain(|t| t.id != ticket.id());
+        if self.issued.len() >= MAX_TICKETS {
+            if let Some((first, _)) = self.issued.iter().enumerate().min_by_key(|(_, t)| t.expires) {
+                self.issued.swap_remove(first);
+            }
+        }
+        self.issued.push(Issued {
+            id: ticket.id(),
+            noise: *ticket.noise(),
+            psk0: ticket.psk0(),
+            expires: ticket.expires(),
+        });
+    }
+
+    /// Lets nobody through with that ticket any more; says whether it was live.
+    pub fn revoke(&mut self, id: TicketId) -> bool {
+        let before = self.issued.len();
+        self.issued.retain(|t| t.id != id);
+        before != self.issued.len()
+    }
+
+    /// What was dropped so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn count(&mut self, error: HandshakeError) -> HandshakeError {
+        let counter = match error {
+            HandshakeError::UnknownHint => &mut self.counters.unknown_hint,
+            HandshakeError::Replayed => &mut self.counters.replayed,
+            HandshakeError::Clock { .. } => &mut self.counters.clock,
+            _ => &mut self.counters.invalid,
+        };
+        *counter += 1;
+        tracing::debug!(reason = %error, "dropped an incoming handshake");
+        error
+    }
+
+    #[cfg(test)]
+    pub(super) fn forget_first_messages(&mut self) {
+        self.replay.clear();
+    }
+}
+
+/// How far an incoming handshake has come.
+pub enum Progress {
+    /// More bytes are needed.
+    Waiting,
+    /// These bytes are to be written to the stream.
+    Reply(Vec<u8>),
+    /// `confirm` was opened: the caller is proven, and only now may anything ring.
+    Done(Box<Session>),
+}
+
+enum State {
+    Message1,
+    Confirm { channel: Channel, noise: [u8; 32], call_id: CallId, handshake_hash: [u8; 32], ticket: TicketId },
+    Failed,
+}
+
+/// A handshake begun by the other side.
+pub struct Accept {
+    binding: Binding,
+    state: State,
+    reader: FrameReader,
+}
+
+impl Accept {
+    /// For one incoming connection.
+    #[must_use]
+    pub fn new(binding: Binding) -> Accept {
+        Accept { binding, state: State::Message1, reader: FrameReader::default() }
+    }
+
+    /// Reads from the stream.
+    ///
+    /// # Errors
+    /// Any [`HandshakeError`], counted in `acceptor`; the connection is to be dropped.
+    pub fn handle(
+        &mut self,
+        bytes: &[u8],
+        acceptor: &mut Acceptor,
+        now: WallTime,
+    ) -> Result<Progress, HandshakeError> {
+        self.reader.push(bytes);
+        let result = match std::mem::replace(&mut self.state, State::Failed) {
+            State::Message1 => self.message_1(acceptor, now),
+            State::Confirm { channel, noise, call_id, handshake_hash, ticket } => {
+                self.confirm(channel, noise, call_id, handshake_hash, ticket, acceptor, now)
+            }
+            State::Failed => return Err(HandshakeError::Failed),
+        };
+        result.map_err(|e| acceptor.count(e))
+    }
+
+    fn message_1(&mut self, acceptor: &mut Acceptor, now: WallTime) -> Result<Progress, HandshakeError> {
+        let frame = self.reader.next(MAX_HANDSHAKE_FRAME).map_err(|_| HandshakeError::Malformed)?;
+        let Some(frame) = frame else {
+            self.state = State::Message1;
+            return Ok(Progress::Waiting);
+        };
+        let (hint, message) = frame.split_first_chunk::<HINT_LEN>().ok_or(HandshakeError::Malformed)?;
+
+        // Symmetric cryptography only, until a ticket is known.
+        acceptor.issued.retain(|t| t.expires > now);
+        let ticket = acceptor
+            .issued
+            .iter()
+            .find(|t| bool::from(self.binding.hint(&t.psk0).ct_eq(hint)))
+            .ok_or(HandshakeError::UnknownHint)?;
+        let key = acceptor.identity.noise_key_of(&ticket.noise).ok_or(HandshakeError::UnknownHint)?;
+
+        let mut state = builder(&acceptor.provider, false)
+            .local_private_key(&*key.secret())?
+            .prologue(&self.binding.prologue())?
+            .psk(0, &ticket.psk0)?
+            .build_responder()?;
+        let mut payload = vec![0; message.len()];
+        let len = state.read_message(message, &mut payload)?;
+
+        let (mut call_id, mut made, mut version) = (None, None, None);
+        for field in Fields(&payload[..len]) {
+            match field? {
+                (F_CALL_ID, value) => call_id = value.try_into().ok().map(CallId),
+                (F_TIME, value) => made = Some(wire::number(value)?),
+                (F_VERSION, value) if wire::number(value)? == VERSION => version = Some(VERSION),
+                _ => {}
+            }
+        }
+        let call_id = call_id.ok_or(HandshakeError::Malformed)?;
+        let made = made.ok_or(HandshakeError::Malformed)?;
+        acceptor.replay.accept(kdf::hash("kring message 1", &[message]), made, now)?;
+        let version = version.ok_or(HandshakeError::Version)?;
+
+        let noise = state.get_remote_static().and_then(|k| k.try_into().ok()).ok_or(HandshakeError::Noise)?;
+        let mut certificate = Vec::with_capacity(Certificate::LEN);
+        acceptor.identity.certificate(key).encode(&mut certificate);
+        let mut payload = Vec::new();
+        wire::put(F_CERTIFICATE, &certificate, &mut payload);
+        wire::put_number(F_VERSION, version, &mut payload);
+        wire::put_grease(&*acceptor.provider, &mut payload)?;
+        let mut reply = vec![0; MAX_HANDSHAKE_FRAME];
+        let len = state.write_message(&payload, &mut reply)?;
+        let mut out = Vec::with_capacity(len + 2);
+        put_frame(&reply[..len], &mut out);
+
+        let ticket = ticket.id;
+        let (channel, handshake_hash) = Channel::new(state)?;
+        self.state = State::Confirm { channel, noise, call_id, handshake_hash, ticket };
+        Ok(Progress::Reply(out))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn confirm(
+        &mut self,
+        mut channel: Channel,
+        noise: [u8; 32],
+        call_id: CallId,
+        handshake_hash: [u8; 32],
+        ticket: TicketId,
+        acceptor: &mut Acceptor,
+        now: WallTime,
+    ) -> Result<Progress, HandshakeError> {
+        let frame = self.reader.next(MAX_FRAME).map_err(|_| HandshakeError::Malformed)?;
+        let Some(frame) = frame else {
+            self.state = State::Confirm { channel, noise, call_id, handshake_hash, ticket };
+            return Ok(Progress::Waiting);
+        };
+        let confirm = channel.open(frame)?;
+        let (mut certificate, mut offer) = (None, Vec::new());
+        for field in Fields(&confirm) {
+            match field? {
+                (F_CERTIFICATE, value) => certificate = Some(Certificate::decode(value)?),
+                (F_OFFER, value) => offer = value.to_vec(),
+                _ => {}
+            }
+        }
+        let certificate = certificate.ok_or(HandshakeError::Malformed)?;
+        certificate.check(&noise, now)?;
+        acceptor.counters.completed += 1;
+        Ok(Progress::Done(Box::new(Session {
+            role: Role::Callee,
+            call_id,
+            version: VERSION,
+            peer: certificate.identity,
+            handshake_hash,
+            channel,
+            reader: std::mem::take(&mut self.reader),
+            provider: acceptor.provider.clone(),
+            offer,
+            ticket,
+        })))
+    }
+}
