@@ -4,11 +4,13 @@
 //!
 //! - [`frame`](FrameHeader): what travels with every frame, in the clear and under its seal;
 //! - [`packet`](Packet): datagrams, and a sealed frame cut into them;
+//! - [`reassemble`](Reassembler): sealed frames put together again from datagrams.
 //!
 //! Everything here is bounded whatever arrives, panics on no input and reads no clock.
 
 mod frame;
 mod packet;
+mod reassemble;
 
 pub use frame::{
     CAPTURE_BITS, DURATION_UNIT, FrameHeader, FrameHeaderError, FrameInfo, FrameInfoError, MAX_LAYER,
@@ -17,4 +19,8 @@ pub use frame::{
 pub use packet::{
     Datagram, Fragment, HOP_HEADER_LEN, HopHeader, MAX_FRAGMENT, MAX_FRAGMENTS, MAX_FRAME, MAX_HEADERS,
     MAX_STREAM, Packet, PacketError, PacketiseError, Packetiser, SendTime, parse, stamp,
+};
+pub use reassemble::{
+    Incomplete, MAX_ASSEMBLY, MAX_HELD, MAX_IN_PROGRESS, MAX_IN_PROGRESS_PER_STREAM, Reassembler,
+    ReassemblyCounters, SealedFrame,
 };
