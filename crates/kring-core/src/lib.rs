@@ -1,9 +1,24 @@
-//! The Kring protocol without I/O.
+//! The Kring protocol without I/O: no sockets, threads, clocks or `unsafe`. Time, bytes and randomness are passed in,
+//! so a whole call runs in virtual time.
+//!
+//! The way of a call through this crate:
+//!
+//! 1. The callee [issues a ticket](ticket::Ticket::issue) and [adds it](handshake::Acceptor::add) to its acceptor.
+//! 2. The caller [dials](handshake::Dial), the callee [accepts](handshake::Accept); each ends with a
+//!    [`Session`](handshake::Session), which exists only once the other side is proven.
+//! 3. A [`Call`](call::Call) made from the session rings, is answered, carries sealed frames and ends.
+//! 4. Opened frames go through a [`JitterBuffer`](media::JitterBuffer) or [`VideoBuffer`](media::VideoBuffer) to
+//!    a decoder.
+//!
+//! The bytes on the wire are described in docs/protocol.md.
 #![forbid(unsafe_code)]
 
+pub mod call;
+pub mod control;
 pub mod crypto;
 pub mod handshake;
 pub mod identity;
+pub mod keys;
 pub mod media;
 pub mod ticket;
 pub mod time;

@@ -19,7 +19,7 @@ mod replay;
 #[cfg(all(test, feature = "aws-lc"))]
 mod tests;
 
-pub use accept::{Accept, Acceptor, Counters, Progress};
+pub use accept::{Accept, Acceptor, Counters, MAX_TICKETS, Progress};
 pub(crate) use channel::{Channel, FrameReader};
 pub use dial::Dial;
 

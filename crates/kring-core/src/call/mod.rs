@@ -1,0 +1,583 @@
+//! One call with one peer: from the proven handshake to its end, without I/O.
+//!
+//! Feed it with `handle_*` (bytes from the stream, datagrams, time), with local wishes ([`Call::answer`],
+//! [`Call::send_audio`], …), then drain `poll_stream`, `poll_datagram`, `poll_event` and `poll_frame` until each gives
+//! `None`, and call [`Call::handle_timeout`] at [`Call::poll_timeout`].
+//!
+//! Guarantee: no media leaves before the call is answered, and none that came earlier gets through; whatever the peer
+//! sends, memory stays below [`MAX_MEMORY`] and the call goes on or ends with a reason.
+
+mod outbox;
+mod receive;
+mod report;
+#[cfg(all(test, feature = "aws-lc"))]
+mod tests;
+
+pub use receive::IncomingFrame;
+pub use report::{Playout, Report};
+
+use crate::control::{Message, Offer, Reason, TrackInfo, TrackState};
+use crate::crypto::{CryptoError, random_secret};
+use crate::handshake::{HandshakeError, Role, Session};
+use crate::identity::{Identity, PublicIdentity};
+use crate::keys::{Group, OwnKeys, PeerKeys, REPORT_TRACK};
+use crate::media::{FrameHeader, FrameInfo, Packetiser};
+use crate::time::Time;
+use outbox::Outbox;
+use receive::Inbox;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+/// Bound on what one call holds for its peer: reassembly 4 MiB, frames that wait for a key 0.5 MiB, pictures to be
+/// sent 1 MiB, the rest small.
+pub const MAX_MEMORY: usize = 6 << 20;
+/// How often each side reports what it receives.
+const REPORT_INTERVAL: Duration = Duration::from_millis(250);
+/// Silence after which a call counts as interrupted.
+const INTERRUPTED_AFTER: Duration = Duration::from_millis(1500);
+/// Most events that wait; a peer that causes more at once is up to no good.
+const MAX_EVENTS: usize = 256;
+/// A keyframe costs the sender much; the peer gets one at most this often.
+const KEYFRAME_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The times that end a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// How long it rings: default 60 s.
+    pub ringing: Duration,
+    /// How long nothing may be heard of the peer: default 30 s.
+    pub vanished: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts { ringing: Duration::from_secs(60), vanished: Duration::from_secs(30) }
+    }
+}
+
+/// Who ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndedBy {
+    /// This side.
+    Local,
+    /// The other side.
+    Peer,
+    /// Neither: the network between them.
+    Network,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The callee's device rings.
+    Ringing,
+    /// The callee answered: from now on media flows.
+    Answered,
+    /// The peer's tracks are these now.
+    Tracks(Vec<TrackInfo>),
+    /// The peer switched one of its tracks on or off.
+    TrackState {
+        /// Which.
+        track: u8,
+        /// What it is now.
+        state: TrackState,
+    },
+    /// The peer cannot go on without a keyframe of this track.
+    KeyframeRequested {
+        /// One of this side's tracks.
+        track: u8,
+    },
+    /// The peer records, or has stopped. A modified program can record without saying so.
+    PeerRecording(bool),
+    /// Nothing has been heard of the peer for 1.5 s.
+    Interrupted,
+    /// The peer is heard again.
+    Resumed,
+    /// The call is over; nothing follows.
+    Ended {
+        /// Why.
+        reason: Reason,
+        /// By whom.
+        by: EndedBy,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Caller: nothing heard yet, or it rings. Callee: it rings here.
+    Ringing,
+    Talking,
+    Over,
+}
+
+/// What a call has counted so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallStats {
+    /// Datagrams sent.
+    pub datagrams_sent: u64,
+    /// Bytes of datagrams sent, without QUIC's, UDP's and IP's headers.
+    pub bytes_sent: u64,
+    /// Datagrams received.
+    pub datagrams_received: u64,
+    /// Bytes of datagrams received.
+    pub bytes_received: u64,
+    /// Datagrams that did not come.
+    pub datagrams_lost: u64,
+    /// Interarrival jitter in µs.
+    pub jitter_us: u64,
+    /// Datagrams dropped because they were no packets, forged, replayed or of an unknown track.
+    pub dropped: u64,
+    /// The last round trip that a report measured.
+    pub round_trip: Option<Duration>,
+    /// The peer's last report: what it receives, plays and shows.
+    pub peer: Option<Report>,
+    /// Bytes of pictures that wait to be sent.
+    pub video_queue_bytes: usize,
+}
+
+/// Why a frame was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The call is not answered yet, or is over.
+    #[error("the call is not answered yet, or is over")]
+    NotTalking,
+    /// There is no such track, or it is muted.
+    #[error("track {track} is not live")]
+    NotLive {
+        /// Which.
+        track: u8,
+    },
+    /// Too much waits already; the next picture has to be a keyframe.
+    #[error("more pictures wait to be sent than fit; send a keyframe next")]
+    QueueFull,
+    /// Larger than a frame can be.
+    #[error("a frame of {came} bytes is larger than a frame can be")]
+    TooLarge {
+        /// Its length.
+        came: usize,
+    },
+    /// The key is used up.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+}
+
+/// One encoded picture to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Picture<'a> {
+    /// Whether decoding can begin with it.
+    pub keyframe: bool,
+    /// Whether nothing refers to it.
+    pub discardable: bool,
+    /// 0 to 3.
+    pub temporal_layer: u8,
+    /// 0 to 3.
+    pub spatial_layer: u8,
+    /// When it was captured, on this endpoint's clock.
+    pub capture: Time,
+    /// The codec's bytes.
+    pub payload: &'a [u8],
+}
+
+struct OwnTrack {
+    info: TrackInfo,
+    next_frame: u32,
+    /// How many discardable frames were sent since the last one that was not.
+    discardable_run: u8,
+    keyframe_asked: Option<Time>,
+}
+
+/// A call with one peer.
+pub struct Call {
+    session: Session,
+    phase: Phase,
+    timeouts: Timeouts,
+    began: Time,
+    own: OwnKeys,
+    tracks: HashMap<u8, OwnTrack>,
+    peer_offer: Offer,
+    packetiser: Packetiser,
+    outbox: Outbox,
+    inbox: Inbox,
+    to_stream: Vec<u8>,
+    events: VecDeque<Event>,
+    transport_sequence: u16,
+    last_heard: Time,
+    interrupted: bool,
+    next_report: Time,
+    report_frame: u32,
+    playout: Playout,
+    stats: CallStats,
+    scratch: (Vec<u8>, Vec<u8>),
+}
+
+impl Call {
+    /// The call that a session is for. `offer` is the one sent with `confirm`, at the caller; ignored at the callee.
+    ///
+    /// # Errors
+    /// [`HandshakeError::Malformed`] if the caller's offer makes no sense; [`HandshakeError::Crypto`] without
+    /// randomness.
+    pub fn new(
+        mut session: Session,
+        identity: &Identity,
+        offer: &Offer,
+        timeouts: Timeouts,
+        now: Time,
+    ) -> Result<Call, HandshakeError> {
+        let group = Group::direct(session.call_id, session.handshake_hash);
+        let (role, peer_leaf) = (session.role, session.role.other().leaf());
+        let own = OwnKeys::new(group, role.leaf(), random_secret(&*session.provider)?);
+        let peer_offer = Offer::decode(&std::mem::take(&mut session.offer))?;
+        let mut call = Call {
+            inbox: Inbox::new(PeerKeys::new(group, peer_leaf)),
+            session,
+            phase: Phase::Ringing,
+            timeouts,
+            began: now,
+            own,
+            tracks: HashMap::new(),
+            peer_offer,
+            packetiser: Packetiser::default(),
+            outbox: Outbox::default(),
+            to_stream: Vec::new(),
+            events: VecDeque::new(),
+            transport_sequence: 0,
+            last_heard: now,
+            interrupted: false,
+            next_report: now + REPORT_INTERVAL,
+            report_frame: 0,
+            playout: Playout::default(),
+            stats: CallStats::default(),
+            scratch: Default::default(),
+        };
+        call.write(&Message::SenderKey(call.own.announce(identity)));
+        match role {
+            Role::Caller => call.set_tracks(offer),
+            Role::Callee => call.write(&Message::Ringing),
+        }
+        call.handle_stream(now, &[]);
+        Ok(call)
+    }
+
+    /// Who is on the other side, proven by the handshake.
+    #[must_use]
+    pub fn peer(&self) -> PublicIdentity {
+        self.session.peer()
+    }
+
+    /// The handshake that this call stands on.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// What the peer calls itself, sends and can receive. At the caller it is empty until the answer.
+    #[must_use]
+    pub fn peer_offer(&self) -> &Offer {
+        &self.peer_offer
+    }
+
+    /// Whether media flows.
+    #[must_use]
+    pub fn is_talking(&self) -> bool {
+        self.phase == Phase::Talking
+    }
+
+    /// Whether the call is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn stats(&self) -> CallStats {
+        let arrivals = &self.inbox.arrivals;
+        CallStats {
+            datagrams_received: arrivals.received,
+            datagrams_lost: arrivals.lost(),
+            jitter_us: arrivals.jitter_us(),
+            dropped: self.inbox.dropped,
+            video_queue_bytes: self.outbox.video_bytes(),
+            ..self.stats
+        }
+    }
+
+    /// Callee: takes the call with what this side sends. Without effect unless it rings here.
+    pub fn answer(&mut self, now: Time, offer: &Offer) {
+        if self.phase == Phase::Ringing && self.session.role == Role::Callee {
+            self.write(&Message::Answer(offer.clone()));
+            self.set_tracks(offer);
+            self.phase = Phase::Talking;
+            self.event(Event::Answered);
+            self.last_heard = self.last_heard.max(now);
+        }
+    }
+
+    /// Callee: does not take the call. Without effect unless it rings here.
+    pub fn decline(&mut self, reason: Reason) {
+        if self.phase == Phase::Ringing && self.session.role == Role::Callee {
+            self.write(&Message::Decline(reason));
+            self.end(reason, EndedBy::Local);
+        }
+    }
+
+    /// Ends the call, in whatever phase.
+    pub fn hang_up(&mut self, reason: Reason) {
+        if self.phase != Phase::Over {
+            self.write(&Message::Hangup(reason));
+            self.end(reason, EndedBy::Local);
+        }
+    }
+
+    /// The connection below is gone. `reason` is what the other side gave, if it did.
+    pub fn connection_lost(&mut self, reason: Option<Reason>) {
+        match reason {
+            Some(reason) => self.end(reason, EndedBy::Peer),
+            None => self.end(Reason::Vanished, EndedBy::Network),
+        }
+    }
+
+    /// Replaces this side's tracks and tells the peer.
+    pub fn announce_tracks(&mut self, offer: &Offer) {
+        self.set_tracks(offer);
+        self.write(&Message::Tracks(offer.clone()));
+    }
+
+    fn set_tracks(&mut self, offer: &Offer) {
+        let mut old = std::mem::take(&mut self.tracks);
+        for info in offer.tracks.iter().filter(|t| t.id < REPORT_TRACK) {
+            let mut track = old.remove(&info.id).unwrap_or(OwnTrack {
+                info: info.clone(),
+                next_frame: 0,
+                discardable_run: 0,
+                keyframe_asked: None,
+            });
+            track.info = info.clone();
+            self.tracks.insert(info.id, track);
+        }
+    }
+
+    /// Switches one of this side's tracks and tells the peer.
+    pub fn set_track_state(&mut self, track: u8, state: TrackState) {
+        if let Some(own) = self.tracks.get_mut(&track).filter(|t| t.info.state != state) {
+            own.info.state = state;
+            self.write(&Message::TrackState { track, state });
+        }
+    }
+
+    /// Asks the peer for a keyframe of one of its tracks.
+    pub fn request_keyframe(&mut self, track: u8) {
+        if self.phase == Phase::Talking {
+            self.write(&Message::KeyframeRequest { track });
+        }
+    }
+
+    /// Tells the peer that this side records, or no longer does; to be said before the first sample is kept.
+    pub fn announce_recording(&mut self, on: bool) {
+        self.write(&Message::Recording(on));
+    }
+
+    /// Says what this side has really played and shown, for the next report.
+    pub fn set_playout(&mut self, playout: Playout) {
+        self.playout = playout;
+    }
+
+    /// Seals one audio packet and queues it. `capture` is when its first sample was captured; `level` is in −dBov.
+    ///
+    /// # Errors
+    /// A [`SendError`]; nothing is queued then.
+    pub fn send_audio(
+        &mut self,
+        track: u8,
+        capture: Time,
+        duration: Duration,
+        level: u8,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        let frame_id = self.live(track)?.next_frame;
+        let header =
+            FrameHeader { keyframe: true, discardable: true, temporal_layer: 0, spatial_layer: 0, frame_id };
+        let info = FrameInfo::Audio { capture: capture.as_micros(), duration, level };
+        let datagrams = self.seal(track, &header, Some(info), payload)?;
+        self.outbox.push_audio(datagrams);
+        self.live(track)?.next_frame = frame_id.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Seals one picture and queues its packets.
+    ///
+    /// # Errors
+    /// A [`SendError`]; nothing is queued then.
+    pub fn send_video(&mut self, now: Time, track: u8, picture: &Picture<'_>) -> Result<(), SendError> {
+        let own = self.live(track)?;
+        let (frame_id, skippable) = (own.next_frame, own.discardable_run);
+        let header = FrameHeader {
+            keyframe: picture.keyframe,
+            discardable: picture.discardable,
+            temporal_layer: picture.temporal_layer.min(3),
+            spatial_layer: picture.spatial_layer.min(3),
+            frame_id,
+        };
+        let info = FrameInfo::Video { capture: picture.capture.as_micros(), skippable };
+        let datagrams = self.seal(track, &header, Some(info), picture.payload)?;
+        if !self.outbox.push_video(now, datagrams) {
+            return Err(SendError::QueueFull);
+        }
+        let own = self.live(track)?;
+        own.next_frame = frame_id.wrapping_add(1);
+        own.discardable_run = if picture.discardable { (own.discardable_run + 1).min(63) } else { 0 };
+        Ok(())
+    }
+
+    fn live(&mut self, track: u8) -> Result<&mut OwnTrack, SendError> {
+        if self.phase != Phase::Talking {
+            return Err(SendError::NotTalking);
+        }
+        let live = self.tracks.get_mut(&track).filter(|t| t.info.state == TrackState::Live);
+        live.ok_or(SendError::NotLive { track })
+    }
+
+    fn seal(
+        &mut self,
+        track: u8,
+        header: &FrameHeader,
+        info: Option<FrameInfo>,
+        payload: &[u8],
+    ) -> Result<Vec<crate::media::Datagram>, SendError> {
+        let (plaintext, sealed) = &mut self.scratch;
+        plaintext.clear();
+        if let Some(info) = info {
+            info.encode(plaintext);
+        }
+        plaintext.extend_from_slice(payload);
+        let mut metadata = Vec::with_capacity(FrameHeader::MAX_LEN);
+        header.encode(&mut metadata);
+        self.own.sealer(track, &*self.session.provider).seal(&metadata, plaintext, sealed)?;
+        let stream = self.own.kid(track).stream();
+        // The tag's last bits are as good as random.
+        let grease = sealed.last().copied().unwrap_or(0);
+        self.packetiser
+            .packetise(header, stream, &sealed[metadata.len()..], grease)
+            .map_err(|_| SendError::TooLarge { came: payload.len() })
+    }
+
+    /// The next bytes to write to the stream, in order.
+    pub fn poll_stream(&mut self) -> Option<Vec<u8>> {
+        (!self.to_stream.is_empty()).then(|| std::mem::take(&mut self.to_stream))
+    }
+
+    /// The next datagram to send, now: its send time is stamped here.
+    pub fn poll_datagram(&mut self, now: Time) -> Option<Vec<u8>> {
+        let mut datagram = self.outbox.pop(now)?;
+        datagram.stamp(self.transport_sequence, now);
+        self.transport_sequence = self.transport_sequence.wrapping_add(1);
+        self.stats.datagrams_sent += 1;
+        self.stats.bytes_sent += datagram.bytes.len() as u64;
+        Some(datagram.bytes)
+    }
+
+    /// What happened next.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The next opened frame of the peer's tracks, in order of arrival.
+    pub fn poll_frame(&mut self) -> Option<IncomingFrame> {
+        self.inbox.frames.pop_front()
+    }
+
+    /// When [`handle_timeout`](Call::handle_timeout) is due; `None` once the call is over.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        if self.phase == Phase::Over {
+            return None;
+        }
+        let quiet = if self.interrupted { self.timeouts.vanished } else { INTERRUPTED_AFTER };
+        let mut next = self.next_report.min(self.last_heard + quiet);
+        if self.phase == Phase::Ringing {
+            next = next.min(self.began + self.timeouts.ringing);
+        }
+        Some(next)
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        if self.phase == Phase::Ringing && now >= self.began + self.timeouts.ringing {
+            return self.hang_up(Reason::NotAnswered);
+        }
+        let quiet = now.since(self.last_heard);
+        if quiet >= self.timeouts.vanished {
+            return self.end(Reason::Vanished, EndedBy::Network);
+        }
+        if quiet >= INTERRUPTED_AFTER && !self.interrupted {
+            self.interrupted = true;
+            self.event(Event::Interrupted);
+        }
+        if now >= self.next_report {
+            self.next_report = now + REPORT_INTERVAL;
+            self.send_report(now);
+        }
+        self.inbox.expire(now);
+    }
+
+    fn send_report(&mut self, now: Time) {
+        let report = self.inbox.arrivals.report(now, self.playout).encode();
+        let header = FrameHeader {
+            keyframe: true,
+            discardable: true,
+            temporal_layer: 0,
+            spatial_layer: 0,
+            frame_id: self.report_frame,
+        };
+        self.report_frame = self.report_frame.wrapping_add(1);
+        if let Ok(datagrams) = self.seal(REPORT_TRACK, &header, None, &report) {
+            datagrams.into_iter().for_each(|d| self.outbox.push_report(d));
+        }
+    }
+
+    fn write(&mut self, message: &Message) {
+        let written = message.encode(&*self.session.provider).and_then(|bytes| {
+            self.session.channel.seal(&bytes, message.carries_secret(), &mut self.to_stream)
+        });
+        if written.is_err() {
+            self.end(Reason::ProtocolError, EndedBy::Local);
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        if self.events.len() < MAX_EVENTS {
+            self.events.push_back(event);
+        } else {
+            self.end(Reason::ProtocolError, EndedBy::Local);
+        }
+    }
+
+    fn end(&mut self, reason: Reason, by: EndedBy) {
+        if self.phase != Phase::Over {
+            self.phase = Phase::Over;
+            // The last word always fits.
+            self.events.truncate(MAX_EVENTS);
+            self.events.push_back(Event::Ended { reason, by });
+        }
+    }
+
+    fn heard(&mut self, now: Time) {
+        self.last_heard = now;
+        if std::mem::take(&mut self.interrupted) {
+            self.event(Event::Resumed);
+        }
+    }
+}
+
+/// When both dial each other at once, two calls begin; the one dialled by the smaller identity goes on. Says whether
+/// that is the one that `own` dialled.
+#[must_use]
+pub fn own_dial_wins(own: &PublicIdentity, peer: &PublicIdentity) -> bool {
+    own.as_bytes() < peer.as_bytes()
+}

@@ -1,0 +1,282 @@
+//! What comes in: control messages from the stream, frames from datagrams.
+//!
+//! Guarantee: nothing counts as heard from the peer before it was opened with the peer's key; what cannot be opened is
+//! counted and dropped, what cannot be opened yet waits at most 500 ms, bounded.
+
+use super::report::{Arrivals, Report};
+use super::{Call, EndedBy, Event, KEYFRAME_INTERVAL, Phase};
+use crate::control::{Message, Reason, TrackState};
+use crate::handshake::Role;
+use crate::keys::{Kid, OpenError, PeerKeys, REPORT_TRACK};
+use crate::media::{FrameHeader, FrameInfo, MediaKind, Reassembler, parse, unwrap_capture};
+use crate::time::Time;
+use sframe::header::SframeHeader;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+/// The longest control frame.
+const MAX_CONTROL: usize = 16 * 1024;
+const MAX_WAITING: usize = 256;
+const MAX_WAITING_BYTES: usize = 512 << 10;
+const WAIT: Duration = Duration::from_millis(500);
+
+/// An opened frame of one of the peer's tracks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncomingFrame {
+    /// The track.
+    pub track: u8,
+    /// Its header.
+    pub header: FrameHeader,
+    /// What was sealed with it; the capture time is whole (unwrapped), on the peer's clock.
+    pub info: FrameInfo,
+    /// The codec's bytes.
+    pub payload: Vec<u8>,
+    /// When its last packet came.
+    pub arrived: Time,
+}
+
+/// A frame whose key or track is not known yet.
+struct Waiting {
+    since: Time,
+    header: FrameHeader,
+    stream: Option<u16>,
+    bytes: Vec<u8>,
+}
+
+pub(super) struct Inbox {
+    keys: PeerKeys,
+    reassembler: Reassembler,
+    pub(super) arrivals: Arrivals,
+    pub(super) frames: VecDeque<IncomingFrame>,
+    waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
+    /// Each track's latest capture time, whole.
+    captures: HashMap<u8, u64>,
+    pub(super) dropped: u64,
+}
+
+impl Inbox {
+    pub(super) fn new(keys: PeerKeys) -> Inbox {
+        Inbox {
+            keys,
+            reassembler: Reassembler::new(),
+            arrivals: Arrivals::default(),
+            frames: VecDeque::new(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            captures: HashMap::new(),
+            dropped: 0,
+        }
+    }
+
+    pub(super) fn expire(&mut self, now: Time) {
+        self.reassembler.expire(now);
+        while self.waiting.front().is_some_and(|w| now.since(w.since) > WAIT) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(old) = self.waiting.pop_front() {
+            self.waiting_bytes -= old.bytes.len();
+            self.dropped += 1;
+        }
+    }
+
+    fn wait(&mut self, frame: Waiting) {
+        self.waiting_bytes += frame.bytes.len();
+        self.waiting.push_back(frame);
+        while self.waiting.len() > MAX_WAITING || self.waiting_bytes > MAX_WAITING_BYTES {
+            self.forget_oldest();
+        }
+    }
+}
+
+impl Call {
+    /// Takes bytes from the stream, in order.
+    pub fn handle_stream(&mut self, now: Time, bytes: &[u8]) {
+        self.session.reader.push(bytes);
+        while self.phase != Phase::Over {
+            let frame = match self.session.reader.next(MAX_CONTROL) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return,
+                Err(_) => return self.violation("an overlong control message"),
+            };
+            let Ok(plaintext) = self.session.channel.open(frame) else {
+                return self.violation("a control message that does not open");
+            };
+            let Ok(message) = Message::decode(&plaintext) else {
+                return self.violation("a malformed control message");
+            };
+            if message.as_ref().is_some_and(Message::carries_secret) {
+                self.session.channel.rekey_incoming();
+            }
+            self.heard(now);
+            if let Some(message) = message {
+                self.message(now, message);
+            }
+        }
+    }
+
+    fn violation(&mut self, what: &'static str) {
+        tracing::debug!(what, "the peer broke the protocol");
+        self.hang_up(Reason::ProtocolError);
+    }
+
+    fn message(&mut self, now: Time, message: Message) {
+        let (caller, ringing) = (self.session.role == Role::Caller, self.phase == Phase::Ringing);
+        match message {
+            Message::Ringing if caller && ringing => self.event(Event::Ringing),
+            Message::Answer(offer) if caller && ringing => {
+                let tracks = offer.tracks.clone();
+                self.peer_offer = offer;
+                self.phase = Phase::Talking;
+                self.event(Event::Answered);
+                self.event(Event::Tracks(tracks));
+                self.retry_waiting(now);
+            }
+            Message::Decline(reason) if caller && ringing => self.end(reason, EndedBy::Peer),
+            Message::Hangup(reason) => self.end(reason, EndedBy::Peer),
+            Message::SenderKey(key) => {
+                let peer = self.session.peer;
+                if self.inbox.keys.take(key, &peer, now) {
+                    self.retry_waiting(now);
+                } else {
+                    self.violation("a sender key out of order or not signed by its owner");
+                }
+            }
+            Message::Tracks(offer) => {
+                self.peer_offer.tracks = offer.tracks;
+                self.event(Event::Tracks(self.peer_offer.tracks.clone()));
+                self.retry_waiting(now);
+            }
+            Message::TrackState { track, state } => self.peer_track_state(track, state),
+            Message::KeyframeRequest { track } => self.keyframe_requested(now, track),
+            Message::Recording(on) => self.event(Event::PeerRecording(on)),
+            Message::Ringing | Message::Answer(_) | Message::Decline(_) => {
+                self.violation("an answer to what was not asked");
+            }
+        }
+    }
+
+    fn peer_track_state(&mut self, track: u8, state: TrackState) {
+        if let Some(info) = self.peer_offer.tracks.iter_mut().find(|t| t.id == track) {
+            if info.state != state {
+                info.state = state;
+                self.event(Event::TrackState { track, state });
+            }
+        }
+    }
+
+    fn keyframe_requested(&mut self, now: Time, track: u8) {
+        let Some(own) = self.tracks.get_mut(&track) else { return };
+        if own.keyframe_asked.is_none_or(|last| now.since(last) >= KEYFRAME_INTERVAL) {
+            own.keyframe_asked = Some(now);
+            self.event(Event::KeyframeRequested { track });
+        }
+    }
+
+    /// Takes a datagram, in whatever order they come.
+    pub fn handle_datagram(&mut self, now: Time, bytes: &[u8]) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        let Ok(packet) = parse(bytes) else {
+            self.inbox.dropped += 1;
+            return;
+        };
+        self.stats.bytes_received += bytes.len() as u64;
+        self.inbox.arrivals.add(now, packet.hop.transport_sequence, packet.hop.send_time);
+        if let Some(frame) = self.inbox.reassembler.push(now, &packet) {
+            let (header, stream) = (frame.header, frame.stream);
+            self.frame(now, now, header, stream, frame.bytes);
+        }
+    }
+
+    fn frame(
+        &mut self,
+        now: Time,
+        since: Time,
+        header: FrameHeader,
+        stream: Option<u16>,
+        bytes: std::borrow::Cow<'_, [u8]>,
+    ) {
+        let kid = SframeHeader::deserialize(&bytes).map(|h| (Kid::decode(h.key_id()), h.counter()));
+        let Ok((kid, counter)) = kid else {
+            self.inbox.dropped += 1;
+            return;
+        };
+        let track = self.peer_offer.tracks.iter().find(|t| t.id == kid.track).map(|t| t.source.kind());
+        let mut early = track.is_none() && kid.track != REPORT_TRACK;
+        if !early && stream.is_none_or(|s| s == kid.stream()) {
+            let mut metadata = Vec::with_capacity(FrameHeader::MAX_LEN);
+            header.encode(&mut metadata);
+            let mut plaintext = Vec::new();
+            let provider = &*self.session.provider;
+            match self.inbox.keys.open(kid, counter, &metadata, &bytes, &mut plaintext, provider, now) {
+                Ok(()) => {
+                    self.heard(now);
+                    match track {
+                        None => self.report(now, &plaintext),
+                        Some(kind) => self.media(since, kid.track, header, kind, &plaintext),
+                    }
+                    return;
+                }
+                Err(OpenError::NoKey) => early = true,
+                Err(OpenError::OtherSender | OpenError::Replayed | OpenError::Forged) => {}
+            }
+        }
+        if early && now.since(since) <= WAIT {
+            self.inbox.wait(Waiting { since, header, stream, bytes: bytes.into_owned() });
+        } else {
+            self.inbox.dropped += 1;
+        }
+    }
+
+    fn retry_waiting(&mut self, now: Time) {
+        self.inbox.waiting_bytes = 0;
+        for w in std::mem::take(&mut self.inbox.waiting) {
+            self.frame(now, w.since, w.header, w.stream, w.bytes.into());
+        }
+    }
+
+    fn report(&mut self, now: Time, plaintext: &[u8]) {
+        let Ok(report) = Report::decode(plaintext) else {
+            self.inbox.dropped += 1;
+            return;
+        };
+        if let Some(round_trip) = report.round_trip(now) {
+            self.stats.round_trip = Some(round_trip);
+        }
+        // Reports may overtake each other; counts only grow.
+        if self.stats.peer.is_none_or(|last| last.received <= report.received) {
+            self.stats.peer = Some(report);
+        }
+    }
+
+    fn media(
+        &mut self,
+        arrived: Time,
+        track: u8,
+        header: FrameHeader,
+        kind: MediaKind,
+        mut plaintext: &[u8],
+    ) {
+        let info = FrameInfo::decode(kind, &mut plaintext);
+        let (Ok(mut info), Phase::Talking) = (info, self.phase) else {
+            self.inbox.dropped += 1;
+            return;
+        };
+        let (FrameInfo::Audio { capture, .. } | FrameInfo::Video { capture, .. }) = &mut info;
+        let last = self.inbox.captures.entry(track).or_insert(*capture);
+        *capture = unwrap_capture(*last, *capture);
+        *last = *capture;
+        self.inbox.frames.push_back(IncomingFrame {
+            track,
+            header,
+            info,
+            payload: plaintext.to_vec(),
+            arrived,
+        });
+    }
+}

@@ -1,0 +1,176 @@
+//! What one side tells the other, several times a second, about what it receives and plays.
+//!
+//! Guarantee: a report travels sealed, so nobody between the callers can forge one; its numbers are believed only for
+//! display and for timing, never for an allocation.
+
+use crate::media::SendTime;
+use crate::time::Time;
+use crate::wire::{self, Fields, Malformed};
+use std::time::Duration;
+
+/// What an end really plays and shows, counted since the call began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Playout {
+    /// Sound played that came from the other side, in ms.
+    pub audio_played_ms: u64,
+    /// Of that, how much was concealed for want of packets, in ms.
+    pub audio_concealed_ms: u64,
+    /// Pictures shown.
+    pub pictures_shown: u64,
+}
+
+/// One report as it came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Datagrams received.
+    pub received: u64,
+    /// Datagrams that did not come, by the gaps in the transport sequence.
+    pub lost: u64,
+    /// Interarrival jitter in µs (RFC 3550, section 6.4.1, over datagrams).
+    pub jitter_us: u64,
+    /// What is really played and shown.
+    pub playout: Playout,
+    echo: u32,
+    held_us: u64,
+}
+
+impl Report {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(48);
+        let numbers = [
+            self.received,
+            self.lost,
+            self.jitter_us,
+            self.playout.audio_played_ms,
+            self.playout.audio_concealed_ms,
+            self.playout.pictures_shown,
+            self.echo.into(),
+            self.held_us,
+        ];
+        for (kind, number) in (1..).zip(numbers) {
+            wire::put_number(kind, number, &mut out);
+        }
+        out
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Report, Malformed> {
+        let mut n = [0; 9];
+        for field in Fields(bytes) {
+            if let (kind @ 1..=8, value) = field? {
+                n[kind as usize] = wire::number(value)?;
+            }
+        }
+        Ok(Report {
+            received: n[1],
+            lost: n[2],
+            jitter_us: n[3],
+            playout: Playout { audio_played_ms: n[4], audio_concealed_ms: n[5], pictures_shown: n[6] },
+            echo: u32::try_from(n[7]).map_err(|_| Malformed)?,
+            held_us: n[8],
+        })
+    }
+
+    /// The round trip that this report measures, arriving at `now`; `None` if it makes no sense.
+    pub(super) fn round_trip(&self, now: Time) -> Option<Duration> {
+        let there_and_back = SendTime::at(now).micros_since(SendTime::from_units(self.echo));
+        let round_trip = u64::try_from(there_and_back).ok()?.checked_sub(self.held_us)?;
+        (round_trip < 30_000_000).then(|| Duration::from_micros(round_trip))
+    }
+}
+
+/// Follows the datagrams that come in.
+#[derive(Default)]
+pub(super) struct Arrivals {
+    /// The first sequence number and the highest, both without wrap.
+    range: Option<(u64, u64)>,
+    pub(super) received: u64,
+    /// When the last one came, when it says that it was sent, and the jitter so far in µs × 16.
+    last: Option<(Time, SendTime)>,
+    jitter: i64,
+}
+
+impl Arrivals {
+    pub(super) fn add(&mut self, now: Time, sequence: u16, sent: SendTime) {
+        self.received += 1;
+        let (first, highest) =
+            self.range.unwrap_or((1 << 16 | u64::from(sequence), 1 << 16 | u64::from(sequence)));
+        // The number nearest to the highest that ends in these 16 bits.
+        let step = sequence.wrapping_sub(highest as u16).cast_signed();
+        let number = highest.saturating_add_signed(step.into());
+        self.range = Some((first.min(number), highest.max(number)));
+        if let Some((last_now, last_sent)) = self.last {
+            let apart = i64::try_from(now.since(last_now).as_micros()).unwrap_or(i64::MAX);
+            let change = apart.saturating_sub(sent.micros_since(last_sent)).saturating_abs().min(10_000_000);
+            self.jitter += change - (self.jitter >> 4);
+        }
+        self.last = Some((now, sent));
+    }
+
+    /// Expected less received; duplicates count against it.
+    pub(super) fn lost(&self) -> u64 {
+        self.range.map_or(0, |(first, highest)| (highest - first + 1).saturating_sub(self.received))
+    }
+
+    pub(super) fn jitter_us(&self) -> u64 {
+        u64::try_from(self.jitter >> 4).unwrap_or(0)
+    }
+
+    pub(super) fn report(&self, now: Time, playout: Playout) -> Report {
+        let (echo, held_us) = self
+            .last
+            .map_or((0, u64::MAX >> 2), |(at, sent)| (sent.as_units(), now.since(at).as_micros() as u64));
+        Report {
+            received: self.received,
+            lost: self.lost(),
+            jitter_us: self.jitter_us(),
+            playout,
+            echo,
+            held_us,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_survives_the_wire_and_measures_the_round_trip() {
+        let mut arrivals = Arrivals::default();
+        arrivals.add(Time::from_millis(500), 7, SendTime::at(Time::from_millis(60_000)));
+        let playout = Playout { audio_played_ms: 20, audio_concealed_ms: 10, pictures_shown: 3 };
+        let report = arrivals.report(Time::from_millis(540), playout);
+        let back = Report::decode(&report.encode()).unwrap();
+        assert_eq!(back, report);
+        let rtt = back.round_trip(Time::from_millis(60_090)).unwrap();
+        assert!(rtt.abs_diff(Duration::from_millis(50)) < Duration::from_micros(20), "{rtt:?}");
+        assert_eq!(back.round_trip(Time::from_millis(60_000)), None);
+    }
+
+    #[test]
+    fn gaps_count_as_lost_until_they_are_filled_and_the_wrap_is_none() {
+        let mut arrivals = Arrivals::default();
+        for sequence in [65_534, 65_535, 1, 2] {
+            arrivals.add(Time::ZERO, sequence, SendTime::at(Time::ZERO));
+        }
+        assert_eq!(arrivals.lost(), 1);
+        arrivals.add(Time::ZERO, 0, SendTime::at(Time::ZERO));
+        assert_eq!(arrivals.lost(), 0);
+    }
+
+    #[test]
+    fn even_arrivals_have_no_jitter_and_uneven_ones_do() {
+        let mut even = Arrivals::default();
+        let mut uneven = Arrivals::default();
+        for n in 0..200u16 {
+            let sent = Time::from_millis(u64::from(n) * 20);
+            even.add(sent + Duration::from_millis(30), n, SendTime::at(sent));
+            let late = Duration::from_millis(30 + u64::from(n % 2) * 10);
+            uneven.add(sent + late, n, SendTime::at(sent));
+        }
+        assert!(even.jitter_us() < 10, "{}", even.jitter_us());
+        assert!(uneven.jitter_us().abs_diff(10_000) < 300, "{}", uneven.jitter_us());
+    }
+}

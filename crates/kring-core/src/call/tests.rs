@@ -1,0 +1,393 @@
+use super::*;
+use crate::control::TrackSource;
+use crate::crypto::Provider;
+use crate::crypto::aws_lc::AwsLc;
+use crate::handshake::{Accept, Acceptor, Binding, Dial, Progress};
+use crate::ticket::Ticket;
+use crate::time::WallTime;
+use std::sync::Arc;
+
+const NOW: WallTime = WallTime(1_800_000_000);
+const ONE_WAY: Duration = Duration::from_millis(10);
+
+fn offer(name: &str) -> Offer {
+    let track = |id, source, codec: &str, size| TrackInfo {
+        id,
+        source,
+        codec: codec.into(),
+        size,
+        frame_rate_milli: if size.is_some() { 30_000 } else { 0 },
+        state: TrackState::Live,
+    };
+    Offer {
+        name: name.into(),
+        receive: vec!["opus".into(), "h264".into()],
+        tracks: vec![
+            track(0, TrackSource::Microphone, "opus", None),
+            track(1, TrackSource::Camera, "h264", Some((640, 360))),
+        ],
+    }
+}
+
+/// Two calls and a network that delays by 10 ms.
+struct Two {
+    now: Time,
+    caller: Call,
+    callee: Call,
+    wire: Vec<(Time, Role, Wire)>,
+    connected: bool,
+    seen: Vec<(Role, Event)>,
+    frames: Vec<(Role, IncomingFrame)>,
+}
+
+#[derive(Clone)]
+enum Wire {
+    Stream(Vec<u8>),
+    Datagram(Vec<u8>),
+}
+
+impl Two {
+    fn new() -> Two {
+        let provider: Arc<dyn Provider> = Arc::new(AwsLc);
+        let binding = Binding::Quic([7; 32]);
+        let a = Identity::generate(&*provider, NOW).unwrap();
+        let b = Arc::new(Identity::generate(&*provider, NOW).unwrap());
+        let ticket =
+            Ticket::issue(&b, &["192.0.2.1:9".parse().unwrap()], WallTime(NOW.0 + 60), &*provider).unwrap();
+        let mut acceptor = Acceptor::new(b.clone(), provider.clone());
+        acceptor.add(&ticket);
+        let (mut dial, hello) = Dial::new(&a, &ticket, binding, NOW, &provider).unwrap();
+        let mut accept = Accept::new(binding);
+        let Ok(Progress::Reply(second)) = accept.handle(&hello, &mut acceptor, NOW) else {
+            panic!("no reply")
+        };
+        let (session, confirm) = dial.handle(&second, &offer("Anna").encode(), NOW).unwrap().unwrap();
+        let Ok(Progress::Done(answered)) = accept.handle(&confirm, &mut acceptor, NOW) else {
+            panic!("not confirmed")
+        };
+        let timeouts = Timeouts::default();
+        let caller = Call::new(session, &a, &offer("Anna"), timeouts, Time::ZERO).unwrap();
+        let callee = Call::new(*answered, &b, &Offer::default(), timeouts, Time::ZERO).unwrap();
+        Two { now: Time::ZERO, caller, callee, wire: vec![], connected: true, seen: vec![], frames: vec![] }
+    }
+
+    fn talking() -> Two {
+        let mut two = Two::new();
+        two.run(Duration::from_millis(50));
+        two.callee.answer(two.now, &offer("Ben"));
+        two.run(Duration::from_millis(50));
+        assert!(two.caller.is_talking() && two.callee.is_talking());
+        two.seen.clear();
+        two
+    }
+
+    fn side(&mut self, role: Role) -> &mut Call {
+        match role {
+            Role::Caller => &mut self.caller,
+            Role::Callee => &mut self.callee,
+        }
+    }
+
+    /// Lets `time` pass, 1 ms at a time.
+    fn run(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.now < until {
+            self.now += Duration::from_millis(1);
+            let now = self.now;
+            for role in [Role::Caller, Role::Callee] {
+                let side = self.side(role);
+                if side.poll_timeout().is_some_and(|t| t <= now) {
+                    side.handle_timeout(now);
+                }
+                let mut sent = Vec::new();
+                sent.extend(side.poll_stream().map(Wire::Stream));
+                sent.extend(std::iter::from_fn(|| side.poll_datagram(now)).map(Wire::Datagram));
+                let events: Vec<_> = std::iter::from_fn(|| side.poll_event()).collect();
+                let frames: Vec<_> = std::iter::from_fn(|| side.poll_frame()).collect();
+                self.seen.extend(events.into_iter().map(|e| (role, e)));
+                self.frames.extend(frames.into_iter().map(|f| (role, f)));
+                if self.connected {
+                    self.wire.extend(sent.into_iter().map(|w| (now + ONE_WAY, role.other(), w)));
+                }
+            }
+            let due: Vec<_> = self.wire.extract_if(.., |(at, ..)| *at <= now).collect();
+            for (_, to, what) in due {
+                match what {
+                    Wire::Stream(bytes) => self.side(to).handle_stream(now, &bytes),
+                    Wire::Datagram(bytes) => self.side(to).handle_datagram(now, &bytes),
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, role: Role, payload: &[u8]) {
+        let now = self.now;
+        self.side(role).send_audio(0, now, Duration::from_millis(20), 30, payload).unwrap();
+    }
+
+    fn heard(&self, role: Role) -> Vec<&[u8]> {
+        self.frames.iter().filter(|(r, _)| *r == role).map(|(_, f)| &f.payload[..]).collect()
+    }
+
+    fn ended(&self, role: Role) -> Option<(Reason, EndedBy)> {
+        self.seen.iter().find_map(|(r, e)| match e {
+            Event::Ended { reason, by } if *r == role => Some((*reason, *by)),
+            _ => None,
+        })
+    }
+
+    fn saw(&self, role: Role, event: &Event) -> usize {
+        self.seen.iter().filter(|(r, e)| *r == role && e == event).count()
+    }
+}
+
+#[test]
+fn a_call_rings_is_answered_and_carries_media_both_ways() {
+    let mut two = Two::new();
+    assert_eq!(two.callee.peer_offer(), &offer("Anna"));
+    two.run(Duration::from_millis(30));
+    assert_eq!(two.saw(Role::Caller, &Event::Ringing), 1);
+    two.callee.answer(two.now, &offer("Ben"));
+    two.say(Role::Callee, b"hello");
+    two.run(Duration::from_millis(30));
+    assert_eq!(two.caller.peer_offer(), &offer("Ben"));
+    two.say(Role::Caller, b"hi");
+    let keyframe = vec![5; 40_000];
+    let picture = Picture {
+        keyframe: true,
+        discardable: false,
+        temporal_layer: 0,
+        spatial_layer: 0,
+        capture: two.now,
+        payload: &keyframe,
+    };
+    two.caller.send_video(two.now, 1, &picture).unwrap();
+    two.run(Duration::from_millis(30));
+    assert_eq!(two.heard(Role::Caller), [b"hello"]);
+    assert_eq!(two.heard(Role::Callee), [&b"hi"[..], &keyframe]);
+    let (_, frame) = &two.frames[0];
+    assert_eq!((frame.track, frame.header.frame_id), (0, 0));
+    assert!(matches!(frame.info, FrameInfo::Audio { level: 30, .. }), "{:?}", frame.info);
+}
+
+#[test]
+fn no_media_flows_before_the_answer() {
+    let mut two = Two::new();
+    let now = two.now;
+    assert_eq!(two.caller.send_audio(0, now, Duration::from_millis(20), 0, b"x"), Err(SendError::NotTalking));
+    assert_eq!(two.callee.send_audio(0, now, Duration::from_millis(20), 0, b"x"), Err(SendError::NotTalking));
+    // A modified caller that sends all the same is not heard.
+    two.caller.phase = Phase::Talking;
+    two.say(Role::Caller, b"knock knock");
+    two.run(Duration::from_millis(300));
+    assert_eq!(two.heard(Role::Callee), [b""; 0]);
+    assert_eq!(two.callee.stats().dropped, 1);
+}
+
+#[test]
+fn frames_that_overtake_the_answer_wait_for_it() {
+    let mut two = Two::new();
+    two.run(Duration::from_millis(30));
+    two.callee.answer(two.now, &offer("Ben"));
+    let answer = two.callee.poll_stream().unwrap();
+    two.say(Role::Callee, b"early");
+    two.run(Duration::from_millis(200));
+    assert_eq!(two.heard(Role::Caller), [b""; 0]);
+    let now = two.now;
+    two.caller.handle_stream(now, &answer);
+    two.run(Duration::from_millis(5));
+    assert_eq!(two.heard(Role::Caller), [b"early"]);
+}
+
+#[test]
+fn a_callee_can_decline_or_be_busy() {
+    for reason in [Reason::Declined, Reason::Busy] {
+        let mut two = Two::new();
+        two.callee.decline(reason);
+        two.run(Duration::from_millis(30));
+        assert_eq!(two.ended(Role::Caller), Some((reason, EndedBy::Peer)));
+        assert_eq!(two.ended(Role::Callee), Some((reason, EndedBy::Local)));
+    }
+}
+
+#[test]
+fn either_side_can_hang_up_with_a_reason() {
+    for role in [Role::Caller, Role::Callee] {
+        let mut two = Two::talking();
+        two.side(role).hang_up(Reason::GoingAway);
+        two.run(Duration::from_millis(30));
+        assert_eq!(two.ended(role), Some((Reason::GoingAway, EndedBy::Local)));
+        assert_eq!(two.ended(role.other()), Some((Reason::GoingAway, EndedBy::Peer)));
+        assert_eq!(two.side(role.other()).poll_timeout(), None);
+    }
+}
+
+#[test]
+fn it_rings_for_a_minute() {
+    let mut two = Two::new();
+    two.run(Duration::from_secs(59));
+    assert_eq!(two.ended(Role::Caller), None);
+    two.run(Duration::from_millis(1100));
+    assert_eq!(two.ended(Role::Caller).unwrap().0, Reason::NotAnswered);
+    assert_eq!(two.ended(Role::Callee).unwrap().0, Reason::NotAnswered);
+}
+
+#[test]
+fn a_vanished_peer_interrupts_within_two_seconds_and_ends_the_call_after_thirty() {
+    let mut two = Two::talking();
+    two.connected = false;
+    two.wire.clear();
+    two.run(Duration::from_secs(2));
+    assert_eq!(two.saw(Role::Caller, &Event::Interrupted), 1);
+    assert_eq!(two.saw(Role::Callee, &Event::Interrupted), 1);
+    two.run(Duration::from_secs(27));
+    assert_eq!(two.ended(Role::Caller), None);
+    two.run(Duration::from_secs(2));
+    assert_eq!(two.ended(Role::Caller), Some((Reason::Vanished, EndedBy::Network)));
+}
+
+#[test]
+fn an_interrupted_call_resumes() {
+    let mut two = Two::talking();
+    two.connected = false;
+    two.run(Duration::from_secs(5));
+    two.connected = true;
+    two.run(Duration::from_secs(1));
+    assert_eq!(two.saw(Role::Caller, &Event::Resumed), 1);
+    assert_eq!(two.saw(Role::Caller, &Event::Interrupted), 1);
+    assert_eq!(two.ended(Role::Caller), None);
+}
+
+#[test]
+fn a_silent_call_is_not_interrupted() {
+    let mut two = Two::talking();
+    two.run(Duration::from_secs(20));
+    assert_eq!(two.seen, []);
+}
+
+#[test]
+fn mute_and_camera_off_are_told_to_the_other_side() {
+    let mut two = Two::talking();
+    two.caller.set_track_state(0, TrackState::Muted);
+    two.caller.set_track_state(1, TrackState::Muted);
+    let now = two.now;
+    assert_eq!(
+        two.caller.send_audio(0, now, Duration::from_millis(20), 0, b"x"),
+        Err(SendError::NotLive { track: 0 })
+    );
+    two.run(Duration::from_millis(30));
+    for track in [0, 1] {
+        assert_eq!(two.saw(Role::Callee, &Event::TrackState { track, state: TrackState::Muted }), 1);
+    }
+    assert!(two.callee.peer_offer().tracks.iter().all(|t| t.state == TrackState::Muted));
+}
+
+#[test]
+fn keyframe_requests_arrive_and_a_flood_of_them_is_thinned() {
+    let mut two = Two::talking();
+    for _ in 0..200 {
+        two.callee.request_keyframe(1);
+        two.callee.request_keyframe(9);
+        two.run(Duration::from_millis(1));
+    }
+    two.run(Duration::from_millis(30));
+    let got = two.saw(Role::Caller, &Event::KeyframeRequested { track: 1 });
+    assert!((2..=3).contains(&got), "{got}");
+    assert_eq!(two.saw(Role::Caller, &Event::KeyframeRequested { track: 9 }), 0);
+}
+
+#[test]
+fn recording_is_told() {
+    let mut two = Two::talking();
+    two.callee.announce_recording(true);
+    two.run(Duration::from_millis(30));
+    assert_eq!(two.saw(Role::Caller, &Event::PeerRecording(true)), 1);
+}
+
+#[test]
+fn replayed_forged_and_garbage_datagrams_are_dropped_and_counted() {
+    let mut two = Two::talking();
+    two.say(Role::Caller, b"once");
+    let now = two.now;
+    let good = two.caller.poll_datagram(now).unwrap();
+    let dropped = two.callee.stats().dropped;
+    two.callee.handle_datagram(now, &good);
+    two.callee.handle_datagram(now, &good);
+    let mut forged = good.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    two.callee.handle_datagram(now, &forged);
+    two.callee.handle_datagram(now, b"garbage");
+    two.callee.handle_datagram(now, &[]);
+    two.run(Duration::from_millis(20));
+    assert_eq!(two.heard(Role::Callee), [b"once"]);
+    assert_eq!(two.callee.stats().dropped - dropped, 4);
+    assert_eq!(two.ended(Role::Callee), None);
+}
+
+#[test]
+fn own_frames_reflected_are_not_heard() {
+    let mut two = Two::talking();
+    two.say(Role::Caller, b"echo");
+    let now = two.now;
+    let own = two.caller.poll_datagram(now).unwrap();
+    two.caller.handle_datagram(now, &own);
+    two.run(Duration::from_millis(20));
+    assert_eq!(two.heard(Role::Caller), [b""; 0]);
+}
+
+#[test]
+fn legal_messages_in_illegal_order_end_the_call_with_a_reason() {
+    let mut two = Two::talking();
+    two.callee.write(&Message::Answer(offer("Ben")));
+    two.run(Duration::from_millis(30));
+    assert_eq!(two.ended(Role::Caller), Some((Reason::ProtocolError, EndedBy::Local)));
+    assert_eq!(two.ended(Role::Callee), Some((Reason::ProtocolError, EndedBy::Peer)));
+    let mut two = Two::new();
+    two.caller.write(&Message::Ringing);
+    two.run(Duration::from_millis(30));
+    assert_eq!(two.ended(Role::Callee).unwrap().0, Reason::ProtocolError);
+}
+
+#[test]
+fn a_changed_control_byte_ends_the_call() {
+    let mut two = Two::talking();
+    two.caller.announce_recording(true);
+    let mut bytes = two.caller.poll_stream().unwrap();
+    bytes[7] ^= 1;
+    let now = two.now;
+    two.callee.handle_stream(now, &bytes);
+    two.run(Duration::from_millis(5));
+    assert_eq!(two.ended(Role::Callee), Some((Reason::ProtocolError, EndedBy::Local)));
+}
+
+#[test]
+fn reports_measure_the_round_trip_and_carry_what_is_played() {
+    let mut two = Two::talking();
+    two.callee.set_playout(Playout { audio_played_ms: 1000, audio_concealed_ms: 40, pictures_shown: 30 });
+    two.run(Duration::from_secs(1));
+    let stats = two.caller.stats();
+    let rtt = stats.round_trip.unwrap();
+    assert!(rtt.abs_diff(2 * ONE_WAY) <= Duration::from_millis(3), "{rtt:?}");
+    assert_eq!(stats.peer.unwrap().playout.audio_concealed_ms, 40);
+    assert_eq!(stats.datagrams_lost, 0);
+}
+
+#[test]
+fn one_audio_packet_costs_at_most_forty_bytes_beyond_its_payload() {
+    let mut two = Two::talking();
+    two.caller.tracks.get_mut(&0).unwrap().next_frame = u32::MAX >> 2;
+    for _ in 0..70_000u32 {
+        two.caller.own.sealer(0, &AwsLc).seal(b"", b"", &mut Vec::new()).unwrap();
+    }
+    two.say(Role::Caller, &[0; 160]);
+    let now = two.now;
+    let datagram = two.caller.poll_datagram(now).unwrap();
+    assert!(datagram.len() <= 160 + 40, "{}", datagram.len());
+}
+
+#[test]
+fn when_both_dial_one_of_the_two_calls_goes_on() {
+    let (a, b) = (PublicIdentity::from([1; 32]), PublicIdentity::from([2; 32]));
+    assert!(own_dial_wins(&a, &b));
+    assert!(!own_dial_wins(&b, &a));
+}

@@ -1,0 +1,389 @@
+//! The media key schedule: who holds which sender key, and what it opens.
+//!
+//! Guarantee: a direct call is a room of two (epoch 0, callee leaf 0, caller leaf 1, roster hash = handshake hash), so
+//! rooms change no byte of it. A frame opens under exactly the key that its KID names, once; nothing is tried.
+//!
+//! ```text
+//! c          32 random bytes, drawn by each sender
+//! KID        epoch << 19 | rotation:8 << 11 | track:4 << 7 | leaf:7
+//! base_key   HKDF-Expand(c, "kring media" ‖ room id ‖ roster hash ‖ KID as 8 bytes), 32 bytes
+//! keys       SFrame AES_256_GCM_SHA512 from base_key and KID (RFC 9605, section 4.4.2)
+//! ```
+
+use crate::crypto::{OpenFrame, Provider, SealFrame, Secret32, kdf};
+use crate::handshake::CallId;
+use crate::identity::{Identity, PublicIdentity};
+use crate::time::Time;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// The most tracks one sender has; ids are 0 to 15.
+pub const MAX_TRACKS: u8 = 16;
+/// The track that carries reports instead of media.
+pub(crate) const REPORT_TRACK: u8 = 15;
+/// How long frames under the previous generation of a sender's key are still opened.
+const OLD_GENERATION: Duration = Duration::from_secs(2);
+
+/// The parts of an SFrame key id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kid {
+    /// The roster's version, below 2⁴³.
+    pub epoch: u64,
+    /// Counts the sender's keys within the epoch.
+    pub rotation: u8,
+    /// 0 to 15.
+    pub track: u8,
+    /// The sender's place in the roster, 0 to 127.
+    pub leaf: u8,
+}
+
+impl Kid {
+    /// As the number in the SFrame header.
+    #[must_use]
+    pub const fn encode(self) -> u64 {
+        self.epoch << 19
+            | (self.rotation as u64) << 11
+            | ((self.track & 15) as u64) << 7
+            | (self.leaf & 127) as u64
+    }
+
+    /// From the number in the SFrame header.
+    #[must_use]
+    pub const fn decode(kid: u64) -> Kid {
+        Kid {
+            epoch: kid >> 19,
+            rotation: (kid >> 11) as u8,
+            track: (kid >> 7) as u8 & 15,
+            leaf: kid as u8 & 127,
+        }
+    }
+
+    /// The part that names sender and track, for the hop header.
+    #[must_use]
+    pub const fn stream(self) -> u16 {
+        (self.encode() & 0x7ff) as u16
+    }
+}
+
+/// What every key of a room is bound to.
+#[derive(Clone, Copy)]
+pub(crate) struct Group {
+    room_id: [u8; 32],
+    roster_hash: [u8; 32],
+    epoch: u64,
+}
+
+impl Group {
+    /// A direct call as a room of two.
+    pub(crate) fn direct(call_id: CallId, handshake_hash: [u8; 32]) -> Group {
+        Group {
+            room_id: kdf::hash("kring direct call", &[&call_id.0]),
+            roster_hash: handshake_hash,
+            epoch: 0,
+        }
+    }
+
+    fn base_key(&self, c: &Secret32, kid: u64) -> Secret32 {
+        kdf::expand(c, "kring media", &[&self.room_id, &self.roster_hash, &kid.to_be_bytes()])
+    }
+
+    /// What a sender signs: a commitment to its key, bound to its place.
+    fn statement(&self, rotation: u8, leaf: u8, c: &Secret32) -> Vec<u8> {
+        let commitment = kdf::hash("kring sender key", &[&c[..]]);
+        [
+            b"kring sender key commitment",
+            &self.room_id[..],
+            &self.roster_hash,
+            &self.epoch.to_be_bytes(),
+            &[rotation, leaf],
+            &commitment,
+        ]
+        .concat()
+    }
+}
+
+/// One generation of a sender's key, as it travels inside the Noise channel.
+pub(crate) struct SenderKey {
+    pub(crate) epoch: u64,
+    pub(crate) rotation: u8,
+    pub(crate) leaf: u8,
+    pub(crate) secret: Secret32,
+    pub(crate) signature: [u8; 64],
+}
+
+/// This side's key: makes the sealers of its tracks.
+pub(crate) struct OwnKeys {
+    group: Group,
+    leaf: u8,
+    rotation: u8,
+    secret: Secret32,
+    sealers: HashMap<u8, Box<dyn SealFrame>>,
+}
+
+impl OwnKeys {
+    pub(crate) fn new(group: Group, leaf: u8, secret: Secret32) -> OwnKeys {
+        OwnKeys { group, leaf, rotation: 0, secret, sealers: HashMap::new() }
+    }
+
+    /// The message that gives this key to another member.
+    pub(crate) fn announce(&self, identity: &Identity) -> SenderKey {
+        SenderKey {
+            epoch: self.group.epoch,
+            rotation: self.rotation,
+            leaf: self.leaf,
+            secret: self.secret.clone(),
+            signature: identity.sign(&self.group.statement(self.rotation, self.leaf, &self.secret)),
+        }
+    }
+
+    pub(crate) fn kid(&self, track: u8) -> Kid {
+        Kid { epoch: self.group.epoch, rotation: self.rotation, track, leaf: self.leaf }
+    }
+
+    /// The one sealer of `track`; its counter goes on for the key's whole life.
+    pub(crate) fn sealer(&mut self, track: u8, provider: &dyn Provider) -> &mut dyn SealFrame {
+        let kid = self.kid(track).encode();
+        let (group, secret) = (&self.group, &self.secret);
+        &mut **self.sealers.entry(track).or_insert_with(|| provider.sealer(kid, &group.base_key(secret, kid)))
+    }
+}
+
+struct Generation {
+    rotation: u8,
+    secret: Secret32,
+    openers: HashMap<u8, (Box<dyn OpenFrame>, ReplayWindow)>,
+    /// Set once the next one is there.
+    until: Option<Time>,
+}
+
+/// Another member's keys: opens its frames.
+pub(crate) struct PeerKeys {
+    group: Group,
+    leaf: u8,
+    generations: Vec<Generation>,
+}
+
+/// Why a frame was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenError {
+    /// Its key is not here (yet).
+    NoKey,
+    /// Its KID names another sender.
+    OtherSender,
+    /// It was opened before, or is too old to tell.
+    Replayed,
+    /// It does not authenticate.
+    Forged,
+}
+
+impl PeerKeys {
+    pub(crate) fn new(group: Group, leaf: u8) -> PeerKeys {
+        PeerKeys { group, leaf, generations: Vec::new() }
+    }
+
+    /// Takes a new generation from its owner; says whether it was in order and signed.
+    #[must_use]
+    pub(crate) fn take(&mut self, key: SenderKey, owner: &PublicIdentity, now: Time) -> bool {
+        let expected = self.generations.last().map_or(0, |g| g.rotation.wrapping_add(1));
+        let in_order = key.epoch == self.group.epoch && key.leaf == self.leaf && key.rotation == expected;
+        let statement = self.group.statement(key.rotation, key.leaf, &key.secret);
+        if !in_order || !owner.verify(&statement, &key.signature) {
+            return false;
+        }
+        self.forget_old(now);
+        // Two old ones at most, however fast new ones come.
+        if self.generations.len() > 2 {
+            self.generations.remove(0);
+        }
+        for old in &mut self.generations {
+            old.until.get_or_insert(now + OLD_GENERATION);
+        }
+        self.generations.push(Generation {
+            rotation: key.rotation,
+            secret: key.secret,
+            openers: HashMap::new(),
+            until: None,
+        });
+        true
+    }
+
+    fn forget_old(&mut self, now: Time) {
+        self.generations.retain(|g| g.until.is_none_or(|until| now < until));
+    }
+
+    /// Opens a frame into `out` and remembers that it did.
+    pub(crate) fn open(
+        &mut self,
+        kid: Kid,
+        counter: u64,
+        metadata: &[u8],
+        sframe: &[u8],
+        out: &mut Vec<u8>,
+        provider: &dyn Provider,
+        now: Time,
+    ) -> Result<(), OpenError> {
+        if kid.leaf != self.leaf {
+            return Err(OpenError::OtherSender);
+        }
+        self.forget_old(now);
+        let generation = self
+            .generations
+            .iter_mut()
+            .find(|g| kid.epoch == self.group.epoch && g.rotation == kid.rotation)
+            .ok_or(OpenError::NoKey)?;
+        let (group, secret) = (&self.group, &generation.secret);
+        // At most 16 openers a generation: the KID has four bits for the track.
+        let (opener, window) = generation.openers.entry(kid.track).or_insert_with(|| {
+            let number = kid.encode();
+            (provider.opener(number, &group.base_key(secret, number)), ReplayWindow::default())
+        });
+        if !window.is_new(counter) {
+            return Err(OpenError::Replayed);
+        }
+        opener.open(metadata, sframe, out).map_err(|_| OpenError::Forged)?;
+        window.record(counter);
+        Ok(())
+    }
+}
+
+/// Which counters of one key were seen: the newest 1,024, as in RFC 4303, section 3.4.3.
+#[derive(Default)]
+struct ReplayWindow {
+    /// One above the highest counter seen.
+    end: u64,
+    bits: [u64; ReplayWindow::WORDS],
+}
+
+impl ReplayWindow {
+    const WORDS: usize = 16;
+    const LEN: u64 = 64 * ReplayWindow::WORDS as u64;
+
+    fn place(counter: u64) -> (usize, u64) {
+        let at = counter % ReplayWindow::LEN;
+        ((at / 64) as usize, 1 << (at % 64))
+    }
+
+    fn is_new(&self, counter: u64) -> bool {
+        if counter >= self.end {
+            return true;
+        }
+        let (word, bit) = ReplayWindow::place(counter);
+        self.end - counter <= ReplayWindow::LEN && self.bits[word] & bit == 0
+    }
+
+    fn record(&mut self, counter: u64) {
+        if counter >= self.end {
+            let skipped = (counter - self.end).min(ReplayWindow::LEN);
+            for n in 0..skipped {
+                let (word, bit) = ReplayWindow::place(self.end.wrapping_add(n));
+                self.bits[word] &= !bit;
+            }
+            self.end = counter.saturating_add(1);
+        }
+        let (word, bit) = ReplayWindow::place(counter);
+        self.bits[word] |= bit;
+    }
+}
+
+#[cfg(all(test, feature = "aws-lc"))]
+mod tests {
+    use super::*;
+    use crate::crypto::aws_lc::AwsLc;
+    use crate::time::WallTime;
+    use std::collections::HashSet;
+    use zeroize::Zeroizing;
+
+    #[test]
+    fn a_kid_comes_apart_as_it_was_put_together() {
+        let kid = Kid { epoch: 5, rotation: 200, track: 9, leaf: 77 };
+        assert_eq!(Kid::decode(kid.encode()), kid);
+        assert_eq!(kid.stream(), 9 << 7 | 77);
+        assert!(Kid { epoch: 0, rotation: 0, track: 15, leaf: 127 }.encode() < 1 << 11);
+    }
+
+    fn keys() -> (OwnKeys, PeerKeys, Identity) {
+        let group = Group::direct(CallId([1; 16]), [2; 32]);
+        let identity = Identity::generate(&AwsLc, WallTime(1)).unwrap();
+        (OwnKeys::new(group, 1, Zeroizing::new([3; 32])), PeerKeys::new(group, 1), identity)
+    }
+
+    fn seal(own: &mut OwnKeys, track: u8) -> (Kid, u64, Vec<u8>) {
+        let sealer = own.sealer(track, &AwsLc);
+        let counter = sealer.sealed();
+        let mut out = Vec::new();
+        sealer.seal(b"m", b"voice", &mut out).unwrap();
+        (own.kid(track), counter, out[1..].to_vec())
+    }
+
+    #[test]
+    fn a_frame_opens_once_and_under_its_own_key() {
+        let (mut own, mut peer, identity) = keys();
+        let (kid, counter, frame) = seal(&mut own, 0);
+        let mut out = Vec::new();
+        let mut open = |peer: &mut PeerKeys, kid, counter, metadata: &[u8]| {
+            peer.open(kid, counter, metadata, &frame, &mut out, &AwsLc, Time::ZERO)
+        };
+        assert_eq!(open(&mut peer, kid, counter, b"m"), Err(OpenError::NoKey));
+        assert!(peer.take(own.announce(&identity), &identity.public(), Time::ZERO));
+        assert_eq!(open(&mut peer, Kid { leaf: 0, ..kid }, counter, b"m"), Err(OpenError::OtherSender));
+        assert_eq!(open(&mut peer, kid, counter, b"x"), Err(OpenError::Forged));
+        assert_eq!(open(&mut peer, Kid { track: 1, ..kid }, counter, b"m"), Err(OpenError::Forged));
+        assert_eq!(open(&mut peer, kid, counter, b"m"), Ok(()));
+        assert_eq!(open(&mut peer, kid, counter, b"m"), Err(OpenError::Replayed));
+        assert_eq!(out, b"voice");
+    }
+
+    #[test]
+    fn a_key_that_its_owner_did_not_sign_is_refused() {
+        let (own, mut peer, identity) = keys();
+        let other = Identity::generate(&AwsLc, WallTime(1)).unwrap();
+        assert!(!peer.take(own.announce(&other), &identity.public(), Time::ZERO));
+        assert!(!peer.take(SenderKey { leaf: 0, ..own.announce(&identity) }, &identity.public(), Time::ZERO));
+        assert!(!peer.take(
+            SenderKey { rotation: 1, ..own.announce(&identity) },
+            &identity.public(),
+            Time::ZERO
+        ));
+    }
+
+    #[test]
+    fn an_old_generation_is_dropped_after_two_seconds() {
+        let (mut own, mut peer, identity) = keys();
+        let owner = identity.public();
+        let (kid, counter, frame) = seal(&mut own, 0);
+        let (_, late_counter, late) = seal(&mut own, 0);
+        assert!(peer.take(own.announce(&identity), &owner, Time::ZERO));
+        own.rotation = 1;
+        own.secret = Zeroizing::new([4; 32]);
+        assert!(peer.take(own.announce(&identity), &owner, Time::from_millis(1000)));
+        let mut out = Vec::new();
+        let at = Time::from_millis(2900);
+        assert_eq!(peer.open(kid, counter, b"m", &frame, &mut out, &AwsLc, at), Ok(()));
+        let at = Time::from_millis(3001);
+        assert_eq!(peer.open(kid, late_counter, b"m", &late, &mut out, &AwsLc, at), Err(OpenError::NoKey));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_window_agrees_with_a_set(counters in proptest::collection::vec(0u64..3000, 1..400)) {
+            let (mut window, mut seen, mut top) = (ReplayWindow::default(), HashSet::new(), 0);
+            for c in counters {
+                let within = c >= top || top - c <= ReplayWindow::LEN;
+                proptest::prop_assert_eq!(window.is_new(c), within && !seen.contains(&c));
+                if window.is_new(c) {
+                    window.record(c);
+                    seen.insert(c);
+                    top = top.max(c + 1);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn counters_at_the_end_of_the_range_do_no_harm() {
+        let mut window = ReplayWindow::default();
+        window.record(u64::MAX);
+        window.record(u64::MAX - 1);
+        assert!(!window.is_new(3));
+    }
+}
