@@ -1,2 +1,71 @@
-//! xtask
-fn main() {}
+//! The repository's tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask lint`.
+//!
+//! A task first says what it lacks on this machine and, if allowed, installs it; then it runs, shows each step
+//! with its time, and ends in a summary. Exit codes: 0 well, 1 something failed, 2 wrong command line,
+//! 3 something has to be installed first.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![forbid(unsafe_code)]
+
+mod demo;
+mod draw;
+mod failure;
+mod lint;
+mod measure;
+mod needs;
+mod steps;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use failure::Failure;
+use lexopt::prelude::*;
+
+const HELP: &str = "\
+cargo xtask demo [--yes] [--mic FILE.wav] [--camera FILE.y4m] [--seconds N] [--out DIR] [--program FILE]
+    Builds the caller, lets two of them call each other on this machine, and measures what each heard and
+    saw of the other. --mic and --camera are what the calling side says and shows (shipped speech and
+    pictures otherwise), --seconds how long they talk (10), --out where the results go (target/demo);
+    --program measures a `kring` built elsewhere.
+
+cargo xtask test [--yes] [-- ARGUMENTS FOR NEXTEST]
+    All tests: cargo nextest, then the examples in the documentation.
+
+cargo xtask lint [--yes]
+    Format, clippy, documentation, dependencies (cargo-deny), spelling (typos, if installed), and that the
+    crates which promise it forbid unsafe code.
+
+--yes installs what is missing without asking; so does the environment variable CI.
+Exit codes: 0 well, 1 something failed, 2 wrong command line, 3 something has to be installed first.";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    let mut line = lexopt::Parser::from_env();
+    match line.next()? {
+        Some(Value(task)) if task == "demo" => demo::run(demo::Options::parse(line)?),
+        Some(Value(task)) if task == "test" => test::run(test::Options::parse(line)?),
+        Some(Value(task)) if task == "lint" => lint::run(lint::Options::parse(line)?),
+        None | Some(Short('h') | Long("help")) => {
+            println!("{HELP}");
+            Ok(())
+        }
+        Some(Value(task)) if task == "help" => {
+            println!("{HELP}");
+            Ok(())
+        }
+        Some(Value(task)) => Err(Failure::usage(format!(
+            "expected demo, test or lint, got {task:?}; `cargo xtask` lists the tasks"
+        ))),
+        Some(other) => Err(other.unexpected().into()),
+    }
+}

@@ -1,0 +1,252 @@
+//! What a task needs on this machine. Nothing is installed without a yes: from a terminal, by `--yes`, or by CI.
+
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::process::Command;
+use std::time::Instant;
+
+use crate::failure::Failure;
+use crate::steps::clock;
+use crate::workspace::{cargo, find_program, root};
+
+/// A program, why it is needed, and where it comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Need {
+    /// Any one of these programs will do.
+    programs: &'static [&'static str],
+    why: &'static str,
+    source: Source,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// A package of the system, as its package managers call it.
+    Package { apt: &'static str, dnf: &'static str, pacman: &'static str, brew: &'static str },
+    /// `cargo install --locked` with these words.
+    Crate(&'static [&'static str]),
+    /// Components of the Rust toolchain.
+    Component(&'static [&'static str]),
+}
+
+const fn package(
+    programs: &'static [&'static str],
+    why: &'static str,
+    [apt, dnf, pacman, brew]: [&'static str; 4],
+) -> Need {
+    Need { programs, why, source: Source::Package { apt, dnf, pacman, brew } }
+}
+
+/// What any build of the whole workspace needs: three of its libraries are written in C and C++.
+pub(crate) const NATIVE: &[Need] = &[
+    package(
+        &["c++", "g++", "clang++"],
+        "a C and C++ compiler, for OpenH264, Opus and AWS-LC",
+        ["g++", "gcc-c++", "gcc", "gcc"],
+    ),
+    package(&["cmake"], "builds Opus", ["cmake"; 4]),
+    package(&["make", "gmake"], "builds Opus, under cmake", ["make"; 4]),
+    package(
+        &["nasm"],
+        "assembles OpenH264's fast paths: pictures take 2.5 times the CPU without",
+        ["nasm"; 4],
+    ),
+    package(
+        &["pkg-config", "pkgconf"],
+        "tells builds where the system's libraries are",
+        ["pkg-config", "pkgconf-pkg-config", "pkgconf", "pkgconf"],
+    ),
+];
+
+impl Need {
+    pub(crate) const TSHARK: Self = package(
+        &["tshark"],
+        "one test captures a call and lets Wireshark look for anything readable",
+        ["tshark", "wireshark-cli", "wireshark-cli", "wireshark"],
+    );
+    pub(crate) const NEXTEST: Self = Self {
+        programs: &["cargo-nextest"],
+        why: "runs the tests, each in a process of its own, with a time limit",
+        // Without the part that updates itself, a third of the build.
+        source: Source::Crate(&["cargo-nextest", "--no-default-features", "--features", "default-no-update"]),
+    };
+    pub(crate) const DENY: Self = Self {
+        programs: &["cargo-deny"],
+        why: "checks the dependencies' licences and where they come from",
+        source: Source::Crate(&["cargo-deny"]),
+    };
+    pub(crate) const LINTERS: Self = Self {
+        programs: &["cargo-clippy"],
+        why: "clippy and rustfmt, the linter and the formatter of Rust",
+        source: Source::Component(&["clippy", "rustfmt"]),
+    };
+
+    fn is_met(&self) -> bool {
+        self.programs.iter().any(|p| find_program(p).is_some())
+    }
+}
+
+/// Makes sure that all of it is there.
+///
+/// # Errors
+///
+/// [`Failure::Missing`] if it is not and may not or can't be installed from here; [`Failure::Failed`] if the
+/// installation went wrong.
+pub(crate) fn ensure(needs: &[Need], yes: bool) -> Result<(), Failure> {
+    let missing: Vec<Need> = needs.iter().filter(|n| !n.is_met()).copied().collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("Missing on this machine:");
+    for need in &missing {
+        println!("  {:<14} {}", need.programs[0], need.why);
+    }
+    let has_packages = missing.iter().any(|n| matches!(n.source, Source::Package { .. }));
+    if has_packages && find_program("apt-get").is_none() {
+        return Err(Failure::missing(format!(
+            "this system has no apt-get, so the packages are yours to install; then run this again.\n{}",
+            other_systems(&missing)
+        )));
+    }
+    let plan = plan(&missing, if has_packages { privileged()? } else { &[] });
+    println!("To install it:");
+    for command in &plan {
+        println!("  {}", command.join(" "));
+    }
+    if !allowed(yes)? {
+        return Err(Failure::missing(
+            "nothing was installed; run the commands above, or this task again with --yes",
+        ));
+    }
+    for command in &plan {
+        install(command)?;
+    }
+    match missing.iter().find(|n| !n.is_met()) {
+        None => Ok(()),
+        Some(need) => Err(Failure::failed(format!(
+            "expected {} in PATH after its installation, but it is not there; is PATH set as the installer wants it?",
+            need.programs[0]
+        ))),
+    }
+}
+
+/// The commands that install it all; `sudo` is put before those of the system.
+fn plan(missing: &[Need], sudo: &[&str]) -> Vec<Vec<String>> {
+    let mut packages = Vec::new();
+    let mut rest: Vec<Vec<String>> = Vec::new();
+    let words = |line: &[&str]| line.iter().map(ToString::to_string).collect::<Vec<_>>();
+    for need in missing {
+        match need.source {
+            Source::Package { apt, .. } => packages.push(apt),
+            Source::Crate(names) => {
+                rest.push([words(&["cargo", "install", "--locked"]), words(names)].concat())
+            }
+            Source::Component(names) => {
+                rest.push([words(&["rustup", "component", "add"]), words(names)].concat())
+            }
+        }
+    }
+    let mut plan = Vec::new();
+    if !packages.is_empty() {
+        let start = [words(sudo), words(&["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"])].concat();
+        plan.push([start.clone(), words(&["update", "-q"])].concat());
+        plan.push(
+            [start, words(&["install", "-q", "-y", "--no-install-recommends"]), words(&packages)].concat(),
+        );
+    }
+    plan.extend(rest);
+    plan
+}
+
+fn other_systems(missing: &[Need]) -> String {
+    let mut lines = [
+        String::from("  Fedora:  dnf install"),
+        String::from("  Arch:    pacman -S --needed"),
+        String::from("  macOS:   brew install"),
+    ];
+    for need in missing {
+        if let Source::Package { dnf, pacman, brew, .. } = need.source {
+            for (line, name) in lines.iter_mut().zip([dnf, pacman, brew]) {
+                *line = format!("{line} {name}");
+            }
+        }
+    }
+    lines.join("\n")
+}
+
+fn allowed(yes: bool) -> Result<bool, Failure> {
+    if yes || env::var_os("CI").is_some_and(|v| !v.is_empty()) {
+        return Ok(true);
+    }
+    if !io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    print!("Do this now? [Y/n] ");
+    let mut answer = String::new();
+    let read = io::stdout().flush().and_then(|()| io::stdin().read_line(&mut answer));
+    let read =
+        read.map_err(|e| Failure::failed(format!("expected an answer, Y or n, and could not read it: {e}")))?;
+    // The end of the input is not a yes.
+    Ok(read > 0 && matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes"))
+}
+
+fn install(line: &[String]) -> Result<(), Failure> {
+    println!("==> {}", line.join(" "));
+    let began = Instant::now();
+    let mut command = if line[0] == "cargo" { cargo(&[]) } else { Command::new(&line[0]) };
+    command.args(&line[1..]).current_dir(root());
+    if line[0] == "cargo" {
+        // A tool that runs for seconds need not be optimised for minutes.
+        command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_LTO", "off");
+        command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16").env("CARGO_PROFILE_RELEASE_DEBUG", "0");
+    }
+    let status = command.status();
+    println!("    {}", clock(began.elapsed()));
+    match status {
+        Ok(s) if s.success() => Ok(()),
+        // Stale package lists may still do; what is wrong then shows in the next command.
+        Ok(_) if line.iter().any(|w| w == "update") => Ok(()),
+        Ok(s) => Err(Failure::failed(format!("`{}` ended with {s}; what it said is above", line.join(" ")))),
+        Err(e) => Err(Failure::failed(format!("`{}` did not start: {e}", line.join(" ")))),
+    }
+}
+
+/// What has to stand before a command that changes the system: nothing for root, else `sudo`.
+fn privileged() -> Result<&'static [&'static str], Failure> {
+    let id = Command::new("id").arg("-u").output();
+    if id.is_ok_and(|output| output.stdout.trim_ascii() == b"0") {
+        return Ok(&[]);
+    }
+    match find_program("sudo") {
+        Some(_) => Ok(&["sudo"]),
+        None => Err(Failure::missing(
+            "expected to be root or to have sudo, and have neither; as root, install what is missing, then run this again",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn system_packages_come_before_what_needs_a_compiler() {
+        let plan = plan(&[Need::NEXTEST, Need::TSHARK], &["sudo"]);
+        assert_eq!(plan[0].join(" "), "sudo env DEBIAN_FRONTEND=noninteractive apt-get update -q");
+        assert!(plan[1].ends_with(&["tshark".into()]));
+        assert!(plan[2].join(" ").starts_with("cargo install --locked cargo-nextest"));
+    }
+
+    #[test]
+    fn other_systems_are_told_their_own_names() {
+        let text = other_systems(&[NATIVE[0], Need::TSHARK, Need::DENY]);
+        assert!(text.contains("dnf install gcc-c++ wireshark-cli"), "{text}");
+        assert!(text.contains("brew install gcc wireshark"), "{text}");
+        assert!(!text.contains("deny"), "{text}");
+    }
+
+    #[test]
+    fn nothing_missing_asks_nothing() {
+        const SHELL: Need = package(&["no-such-program", "cargo"], "", [""; 4]);
+        assert!(ensure(&[SHELL], false).is_ok());
+    }
+}
