@@ -12,6 +12,8 @@
 
 pub mod audio;
 mod error;
+#[cfg(feature = "h264")]
+pub mod h264;
 #[cfg(feature = "opus")]
 pub mod opus;
 pub mod raw;
@@ -20,6 +22,8 @@ pub mod video;
 
 pub use audio::{AudioCodec, AudioDecoder, AudioEncoder, AudioSettings, FrameDuration};
 pub use error::{DecodeError, EncodeError};
+#[cfg(feature = "h264")]
+pub use h264::H264;
 #[cfg(feature = "opus")]
 pub use opus::Opus;
 pub use raw::{Picture, PictureError, SAMPLE_RATE};

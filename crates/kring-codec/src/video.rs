@@ -27,7 +27,7 @@ pub struct VideoSettings {
     pub width: u32,
     /// Height in pixels, even.
     pub height: u32,
-    /// Pictures a second, 1 to 120.
+    /// Pictures a second, 1 to 60.
     pub frames_per_second: f32,
     /// Bits a second to aim for, 10,000 to 100,000,000.
     pub bits_per_second: u32,

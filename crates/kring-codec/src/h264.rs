@@ -1,0 +1,40 @@
+//! H.264 by Cisco's OpenH264, over its C API: constrained baseline, one slice, one thread, no picture
+//! held back.
+//!
+//! What comes out of the decoder is whole: a picture that misses a reference, or is damaged, is never
+//! shown, nor is anything after it until a keyframe. The C API is used because the safe crate over it
+//! cannot change rates while it runs and does not tell the decoder's state apart from its pictures.
+
+mod annexb;
+mod decoder;
+mod encoder;
+
+pub use annexb::{AccessUnits, access_units};
+pub use decoder::H264Decoder;
+pub use encoder::H264Encoder;
+
+use crate::error::{DecodeError, EncodeError};
+use crate::video::{VideoCodec, VideoDecoder, VideoEncoder, VideoSettings};
+
+/// Longest access unit that is decoded, in bytes.
+pub const MAX_ACCESS_UNIT: usize = 4 << 20;
+
+/// The H.264 codec, token `h264`.
+///
+/// Takes pictures of 16 to 4096 pixels a side and at most 36,864 macroblocks (4096x2304), 1 to 60 a second.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct H264;
+
+impl VideoCodec for H264 {
+    fn name(&self) -> &'static str {
+        "h264"
+    }
+
+    fn encoder(&self, settings: &VideoSettings) -> Result<Box<dyn VideoEncoder>, EncodeError> {
+        Ok(Box::new(H264Encoder::new(settings)?))
+    }
+
+    fn decoder(&self) -> Result<Box<dyn VideoDecoder>, DecodeError> {
+        Ok(Box::new(H264Decoder::new()?))
+    }
+}
