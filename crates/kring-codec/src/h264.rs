@@ -4,6 +4,9 @@
 //! What comes out of the decoder is whole: a picture that misses a reference, or is damaged, is never
 //! shown, nor is anything after it until a keyframe. The C API is used because the safe crate over it
 //! cannot change rates while it runs and does not tell the decoder's state apart from its pictures.
+//!
+//! Streams of other encoders decode too. Where their profile allows reordering (main, high), OpenH264
+//! hands each picture out with a later one; so ask other encoders for constrained baseline.
 
 mod annexb;
 mod decoder;

@@ -38,7 +38,8 @@ impl VideoDecoder for H264Decoder {
         }
         match self.handle.decode(data, picture) {
             Ok(decoded) => {
-                self.lost &= decoded != Decoded::Picture;
+                // Of profiles with reordering, OpenH264 hands a picture out only with the next one.
+                self.lost &= !keyframe;
                 Ok(decoded)
             }
             Err(error) => {
