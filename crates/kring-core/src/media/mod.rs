@@ -4,17 +4,22 @@
 //!
 //! - [`frame`](FrameHeader): what travels with every frame, in the clear and under its seal;
 //! - [`packet`](Packet): datagrams, and a sealed frame cut into them;
-//! - [`reassemble`](Reassembler): sealed frames put together again from datagrams.
+//! - [`reassemble`](Reassembler): sealed frames put together again from datagrams;
+//! - [`jitter`](JitterBuffer): opened audio packets, played in time.
 //!
 //! Everything here is bounded whatever arrives, panics on no input and reads no clock.
 
 mod frame;
+mod jitter;
 mod packet;
 mod reassemble;
 
 pub use frame::{
     CAPTURE_BITS, DURATION_UNIT, FrameHeader, FrameHeaderError, FrameInfo, FrameInfoError, MAX_LAYER,
     MediaKind, SILENCE, unwrap_capture,
+};
+pub use jitter::{
+    AudioPacket, JitterBuffer, JitterStats, MAX_AUDIO_PAYLOAD, MAX_HELD_TIME, MAX_PACKETS, Playout,
 };
 pub use packet::{
     Datagram, Fragment, HOP_HEADER_LEN, HopHeader, MAX_FRAGMENT, MAX_FRAGMENTS, MAX_FRAME, MAX_HEADERS,
