@@ -5,14 +5,34 @@
 //! - [`frame`](FrameHeader): what travels with every frame, in the clear and under its seal;
 //! - [`packet`](Packet): datagrams, and a sealed frame cut into them;
 //! - [`reassemble`](Reassembler): sealed frames put together again from datagrams;
-//! - [`jitter`](JitterBuffer): opened audio packets, played in time.
+//! - [`jitter`](JitterBuffer): opened audio packets, played in time;
+//! - [`video`](VideoBuffer): opened video frames, decodable and in order.
 //!
 //! Everything here is bounded whatever arrives, panics on no input and reads no clock.
+//!
+//! ```
+//! use kring_core::media::{FrameHeader, Packetiser, Reassembler, parse};
+//! use kring_core::time::Time;
+//!
+//! let (header, sealed) = (FrameHeader { frame_id: 1, ..FrameHeader::default() }, vec![7; 3000]);
+//! let mut datagrams = Packetiser::default().packetise(&header, 5, &sealed, 0)?;
+//! datagrams.swap(0, 2);
+//! let mut reassembler = Reassembler::new();
+//! let mut frames = Vec::new();
+//! for (sequence, datagram) in (0..).zip(&mut datagrams) {
+//!     datagram.stamp(sequence, Time::from_millis(10));
+//!     frames.extend(reassembler.push(Time::from_millis(40), &parse(&datagram.bytes)?));
+//! }
+//! assert_eq!(frames.len(), 1);
+//! assert_eq!((frames[0].header, &frames[0].bytes[..]), (header, &sealed[..]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod frame;
 mod jitter;
 mod packet;
 mod reassemble;
+mod video;
 
 pub use frame::{
     CAPTURE_BITS, DURATION_UNIT, FrameHeader, FrameHeaderError, FrameInfo, FrameInfoError, MAX_LAYER,
@@ -29,3 +49,4 @@ pub use reassemble::{
     Incomplete, MAX_ASSEMBLY, MAX_HELD, MAX_IN_PROGRESS, MAX_IN_PROGRESS_PER_STREAM, Reassembler,
     ReassemblyCounters, SealedFrame,
 };
+pub use video::{DEFAULT_PATIENCE, MAX_VIDEO_BYTES, MAX_VIDEO_FRAMES, VideoBuffer, VideoFrame, VideoStats};

@@ -6,7 +6,7 @@
 //!
 //! The timeline is the sender's capture clock. Playout runs a delay behind the fastest packets, which follows
 //! the network: a packet that comes after its slot was concealed is still played and so makes the delay
-//! longer; [`adapt`] takes single frames out when it is longer than the recent packets needed.
+//! longer; single frames are taken out when it has been longer than the packets needed.
 
 mod adapt;
 mod delay;
