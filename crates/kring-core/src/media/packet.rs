@@ -51,6 +51,12 @@ impl SendTime {
         self.0
     }
 
+    /// From the number on the wire; the upper 8 bits are ignored.
+    #[must_use]
+    pub const fn from_units(units: u32) -> SendTime {
+        SendTime(units & 0xff_ffff)
+    }
+
     /// Microseconds from `earlier` to this, −32 s to 32 s: the nearer way round the wrap.
     #[must_use]
     pub const fn micros_since(self, earlier: SendTime) -> i64 {
