@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use crate::consent::Kind;
+use crate::wav::WavError;
+use crate::y4m::Y4mError;
 
 /// Why a source gives nothing.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -25,6 +27,30 @@ pub enum SourceError {
         name: String,
         /// What the system said.
         cause: Arc<io::Error>,
+    },
+    /// The file is no WAV file that can be played.
+    #[error("{name}: {cause}")]
+    Wav {
+        /// The file's name as it was given.
+        name: String,
+        /// What is wrong with it.
+        cause: WavError,
+    },
+    /// The file is no Y4M file that can be played.
+    #[error("{name}: {cause}")]
+    Y4m {
+        /// The file's name as it was given.
+        name: String,
+        /// What is wrong with it.
+        cause: Y4mError,
+    },
+    /// The picture size or rate that was asked for cannot be had.
+    #[error("expected {expected}, got {got}: choose another size or rate")]
+    Format {
+        /// What can be had.
+        expected: &'static str,
+        /// What was asked for.
+        got: String,
     },
     /// The device went away or failed.
     #[error("the {kind} failed ({cause}): check that it is plugged in and free, then start again")]

@@ -1,20 +1,46 @@
-//! Sources and sinks of sound and pictures for Kring: files, a tone, a test card, and silence in real time.
+//! Sources and sinks of sound and pictures for Kring: files, a tone, a test card, and nothing in real time.
 //!
-//! Nothing is captured without a [`Consent`], which only local code can make: no crate that reads the
+//! No device is opened without a [`Consent`], which only local code can make: no crate that reads the
 //! network depends on this one. Everything here runs in real time on the caller's own thread: sources
 //! never hand out what has not happened yet, sinks take what they play at the speed it is heard, and due
 //! times are counted from the start, so that nothing drifts. No call blocks for more than 100 ms unless
 //! what it waits for is due later.
+//!
+//! | in place of | source | sink |
+//! | --- | --- | --- |
+//! | microphone, speaker | [`WavSource`], [`Tone`] | [`NullSpeaker`], [`WavWriter`] |
+//! | camera, window | [`Y4mSource`], [`TestCard`] | [`NullView`], [`Y4mWriter`] |
+//!
+//! ```
+//! use std::time::Instant;
+//! use kring_capture::{AudioSource, Consent, Tone};
+//!
+//! let mut source = Tone::new().frequency(1000.0);
+//! source.start(&Consent::to_nothing(), Instant::now())?;
+//! let mut block = [0.0; 480];
+//! let captured = source.read(&mut block)?; // returns when the block's last sample is due
+//! assert!(captured.at <= Instant::now());
+//! # Ok::<(), kring_capture::SourceError>(())
+//! ```
 
 pub mod audio;
 mod consent;
 mod error;
-// used by the sources
-#[allow(dead_code)]
+pub mod framecode;
+mod null;
 mod pace;
+mod testcard;
+mod tone;
 pub mod video;
+pub mod wav;
+pub mod y4m;
 
 pub use audio::{AudioSink, AudioSource, Captured, Played};
 pub use consent::{Consent, Kind};
 pub use error::{SinkError, SourceError};
+pub use null::{NullSpeaker, NullView};
+pub use testcard::TestCard;
+pub use tone::Tone;
 pub use video::{CapturedPicture, VideoFormat, VideoSink, VideoSource};
+pub use wav::{WavSource, WavWriter};
+pub use y4m::{Y4mSource, Y4mWriter};

@@ -19,3 +19,47 @@ pub(crate) fn wait_until(due: Instant) {
         std::thread::sleep(left);
     }
 }
+
+/// The newest picture from `next` on that is due by now; `next` when none is. `due` tells when one is, later
+/// for later ones.
+pub(crate) fn newest_due(due: impl Fn(u64) -> Instant, next: u64) -> u64 {
+    let now = Instant::now();
+    let is_due = |number| due(number) <= now;
+    if !is_due(next + 1) {
+        return next;
+    }
+    let mut step = 1;
+    while is_due(next + step * 2) {
+        step *= 2;
+    }
+    // `next + step` is due, `next + 2 * step` is not.
+    let (mut low, mut high) = (next + step, next + step * 2);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if is_due(middle) { low = middle } else { high = middle }
+    }
+    low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn due_times_do_not_drift() {
+        let start = Instant::now();
+        let hours = 1000 * 3600;
+        assert_eq!(sample_due(start, 48_000 * hours) - start, Duration::from_secs(hours));
+        assert_eq!((sample_due(start, 1) - start).as_nanos(), 20_833);
+    }
+
+    #[test]
+    fn the_newest_due_picture_is_found() {
+        let start = Instant::now() - Duration::from_millis(10_050);
+        let due = |number| start + Duration::from_millis(100) * number as u32;
+        assert_eq!(newest_due(due, 0), 100);
+        assert_eq!(newest_due(due, 100), 100);
+        assert_eq!(newest_due(due, 99), 100);
+        assert_eq!(newest_due(due, 500), 500);
+    }
+}
