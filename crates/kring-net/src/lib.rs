@@ -1,1 +1,324 @@
-//! net
+//! QUIC for Kring: an endpoint that listens and connects on one socket, and connections with one control stream and
+//! datagrams.
+//!
+//! Guarantee: nothing is believed about who is at the other end; each connection offers 32 bytes
+//! ([`Connection::exporter`]) that are the same at both ends only if nobody ends TLS in between.
+#![forbid(unsafe_code)]
+
+mod tls;
+mod transport;
+
+pub use quinn::{RecvStream, SendStream};
+pub use tls::{ALPN, CIPHER_SUITE, KEY_EXCHANGE};
+
+use bytes::Bytes;
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::{ClientConfig, ConnectionError, EndpointConfig, ServerConfig, TokioRuntime, VarInt};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Settings of an [`Endpoint`].
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where to listen; port 0 lets the system choose.
+    pub bind: SocketAddr,
+    /// How long a connection outlives silence; longer than a call waits for its peer. Default 45 s.
+    pub idle_timeout: Duration,
+    /// Where TLS secrets go, to look into captures of tests.
+    #[cfg(feature = "dangerous-key-log")]
+    pub key_log: Option<Arc<dyn rustls::KeyLog>>,
+}
+
+impl Config {
+    /// The defaults, listening at `bind`.
+    #[must_use]
+    pub fn new(bind: SocketAddr) -> Config {
+        Config {
+            bind,
+            idle_timeout: Duration::from_secs(45),
+            #[cfg(feature = "dangerous-key-log")]
+            key_log: None,
+        }
+    }
+}
+
+/// Why there is no endpoint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The address cannot be had.
+    #[error("cannot listen at {address}: {source}{}", hint(.source))]
+    Socket {
+        /// Which.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// TLS refuses its settings.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// No randomness for a key.
+    #[error("the source of randomness failed; no key can be made without it")]
+    Random,
+    /// The idle timeout does not fit QUIC.
+    #[error("expected an idle timeout below 2^62 ms, came {came:?}")]
+    IdleTimeout {
+        /// What was asked for.
+        came: Duration,
+    },
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; another program has that port, so choose another or 0",
+        io::ErrorKind::AddrNotAvailable => "; no network interface of this machine has that address",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege, so choose a higher one",
+        _ => "",
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address makes no sense to connect to from here.
+    #[error("cannot connect to {address}: {reason}")]
+    Address {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing came back, or not what was expected.
+    #[error("no connection to {address}: {}", describe(.source))]
+    Connection {
+        /// Which.
+        address: SocketAddr,
+        /// How it failed.
+        source: ConnectionError,
+    },
+}
+
+fn describe(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::TimedOut => "nothing answered".into(),
+        ConnectionError::Reset => "the other side does not know this connection".into(),
+        other => other.to_string(),
+    }
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// The other side closed it with this code.
+    ByPeer(u64),
+    /// This side closed it.
+    Locally,
+    /// It broke, or timed out.
+    Broken,
+}
+
+impl From<ConnectionError> for Closed {
+    fn from(error: ConnectionError) -> Closed {
+        match error {
+            ConnectionError::ApplicationClosed(close) => Closed::ByPeer(close.error_code.into_inner()),
+            ConnectionError::LocallyClosed => Closed::Locally,
+            _ => Closed::Broken,
+        }
+    }
+}
+
+/// A QUIC endpoint.
+#[derive(Clone)]
+pub struct Endpoint {
+    inner: quinn::Endpoint,
+}
+
+impl Endpoint {
+    /// Listens; has to be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// A [`BindError`].
+    pub fn bind(config: &Config) -> Result<Endpoint, BindError> {
+        let transport = Arc::new(
+            transport::config(config.idle_timeout)
+                .ok_or(BindError::IdleTimeout { came: config.idle_timeout })?,
+        );
+        #[allow(unused_mut)]
+        let (mut server_tls, mut client_tls) = (tls::server()?, tls::client()?);
+        #[cfg(feature = "dangerous-key-log")]
+        if let Some(log) = &config.key_log {
+            server_tls.key_log = log.clone();
+            client_tls.key_log = log.clone();
+        }
+        let no_initial = |_| rustls::Error::General("no cipher suite for QUIC's Initial packets".into());
+        let mut server =
+            ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(server_tls).map_err(no_initial)?));
+        transport::bound(&mut server).transport_config(transport.clone());
+        let mut client =
+            ClientConfig::new(Arc::new(QuicClientConfig::try_from(client_tls).map_err(no_initial)?));
+        client.transport_config(transport);
+
+        let failed = |source| BindError::Socket { address: config.bind, source };
+        let socket = UdpSocket::bind(config.bind).map_err(failed)?;
+        let mut endpoint = EndpointConfig::default();
+        endpoint.grease_quic_bit(false);
+        let mut inner =
+            quinn::Endpoint::new(endpoint, Some(server), socket, Arc::new(TokioRuntime)).map_err(failed)?;
+        inner.set_default_client_config(client);
+        Ok(Endpoint { inner })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// If the socket is gone.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+
+    /// Connects. Dropping the future gives up.
+    ///
+    /// # Errors
+    /// A [`ConnectError`].
+    pub async fn connect(&self, address: SocketAddr) -> Result<Connection, ConnectError> {
+        // The name goes nowhere: SNI is off and no certificate is looked at.
+        let connecting = self
+            .inner
+            .connect(address, "kring")
+            .map_err(|e| ConnectError::Address { address, reason: e.to_string() })?;
+        match connecting.await {
+            Ok(inner) => Ok(Connection { inner }),
+            Err(source) => Err(ConnectError::Connection { address, source }),
+        }
+    }
+
+    /// The next connection that someone begins; `None` once the endpoint is closed.
+    pub async fn accept(&self) -> Option<Incoming> {
+        self.inner.accept().await.map(Incoming)
+    }
+
+    /// Closes all connections at once with `code`.
+    pub fn close(&self, code: u64) {
+        self.inner.close(VarInt::from_u64(code).unwrap_or(VarInt::MAX), b"");
+    }
+
+    /// Waits until the last packets of closed connections are gone.
+    pub async fn wait_idle(&self) {
+        self.inner.wait_idle().await;
+    }
+}
+
+/// A connection that someone begins.
+pub struct Incoming(quinn::Incoming);
+
+impl Incoming {
+    /// Where it comes from, as its packets say.
+    #[must_use]
+    pub fn remote_address(&self) -> SocketAddr {
+        self.0.remote_address()
+    }
+
+    /// Completes TLS.
+    ///
+    /// # Errors
+    /// A [`ConnectError`].
+    pub async fn accept(self) -> Result<Connection, ConnectError> {
+        let address = self.0.remote_address();
+        self.0
+            .await
+            .map(|inner| Connection { inner })
+            .map_err(|source| ConnectError::Connection { address, source })
+    }
+
+    /// Turns it away.
+    pub fn refuse(self) {
+        self.0.refuse();
+    }
+}
+
+/// A QUIC connection.
+#[derive(Clone)]
+pub struct Connection {
+    inner: quinn::Connection,
+}
+
+impl Connection {
+    /// 32 bytes under `label` that both ends share with nobody else (RFC 8446, section 7.5).
+    #[must_use]
+    pub fn exporter(&self, label: &[u8]) -> Option<[u8; 32]> {
+        let mut out = [0; 32];
+        self.inner.export_keying_material(&mut out, label, b"").ok()?;
+        Some(out)
+    }
+
+    /// Opens the control stream.
+    ///
+    /// # Errors
+    /// If the connection is closed.
+    pub async fn open_stream(&self) -> Result<(SendStream, RecvStream), Closed> {
+        Ok(self.inner.open_bi().await?)
+    }
+
+    /// Waits for the other side to open the control stream.
+    ///
+    /// # Errors
+    /// If the connection is closed.
+    pub async fn accept_stream(&self) -> Result<(SendStream, RecvStream), Closed> {
+        Ok(self.inner.accept_bi().await?)
+    }
+
+    /// Sends a datagram as soon as the few bytes of buffer below have room.
+    ///
+    /// # Errors
+    /// If the connection is closed.
+    pub async fn send_datagram(&self, datagram: Vec<u8>) -> Result<(), Closed> {
+        match self.inner.send_datagram_wait(Bytes::from(datagram)).await {
+            Ok(()) => Ok(()),
+            Err(quinn::SendDatagramError::ConnectionLost(error)) => Err(error.into()),
+            Err(error) => {
+                tracing::debug!(%error, "a datagram was not sent");
+                Ok(())
+            }
+        }
+    }
+
+    /// The next datagram. Cancel-safe.
+    ///
+    /// # Errors
+    /// If the connection is closed.
+    pub async fn read_datagram(&self) -> Result<Bytes, Closed> {
+        Ok(self.inner.read_datagram().await?)
+    }
+
+    /// Closes at once, with a code for the other side.
+    pub fn close(&self, code: u64) {
+        self.inner.close(VarInt::from_u64(code).unwrap_or(VarInt::MAX), b"");
+    }
+
+    /// How it ended, once it has.
+    pub async fn closed(&self) -> Closed {
+        self.inner.closed().await.into()
+    }
+
+    /// Where the other side is now.
+    #[must_use]
+    pub fn remote_address(&self) -> SocketAddr {
+        self.inner.remote_address()
+    }
+
+    /// QUIC's estimate of the round trip.
+    #[must_use]
+    pub fn rtt(&self) -> Duration {
+        self.inner.rtt()
+    }
+
+    /// Bytes of UDP payload sent so far.
+    #[must_use]
+    pub fn udp_bytes_sent(&self) -> u64 {
+        self.inner.stats().udp_tx.bytes
+    }
+}

@@ -1,0 +1,40 @@
+//! How QUIC is set for calls: small buffers, no surprises in packet sizes, few streams.
+
+use quinn::congestion::CubicConfig;
+use quinn::{IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Datagrams wait in Kring's own queue, which knows what is urgent; here just enough to keep the socket busy.
+const DATAGRAM_SEND_BUFFER: usize = 8 << 10;
+/// Enough for one large keyframe while the reader is held up.
+const DATAGRAM_RECEIVE_BUFFER: usize = 512 << 10;
+/// A first keyframe fits into the first flight at 360p.
+const INITIAL_WINDOW: u64 = 32 * 1200;
+
+pub(crate) fn config(idle_timeout: Duration) -> Option<TransportConfig> {
+    let mut congestion = CubicConfig::default();
+    congestion.initial_window(INITIAL_WINDOW);
+    let mut config = TransportConfig::default();
+    config
+        .max_idle_timeout(Some(IdleTimeout::try_from(idle_timeout).ok()?))
+        .max_concurrent_bidi_streams(VarInt::from_u32(1))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .stream_receive_window(VarInt::from_u32(128 << 10))
+        .receive_window(VarInt::from_u32(256 << 10))
+        .send_window(256 << 10)
+        .datagram_send_buffer_size(DATAGRAM_SEND_BUFFER)
+        .datagram_receive_buffer_size(Some(DATAGRAM_RECEIVE_BUFFER))
+        // Packets are cut for 1,200 B once and for all, the same on every path.
+        .mtu_discovery_config(None)
+        // quinn's 333 ms would make one lost first packet cost a second.
+        .initial_rtt(Duration::from_millis(100))
+        .allow_spin(false)
+        .congestion_controller_factory(Arc::new(congestion));
+    Some(config)
+}
+
+/// Bounds on what strangers can make this side hold; quinn's defaults are 65,536 connections and 100 MiB.
+pub(crate) fn bound(server: &mut ServerConfig) -> &mut ServerConfig {
+    server.max_incoming(64).incoming_buffer_size(16 << 10).incoming_buffer_size_total(1 << 20)
+}

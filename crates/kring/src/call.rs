@@ -1,0 +1,145 @@
+//! The app's handle of one call.
+
+use crate::event::{End, Event, Safety};
+use crate::media::{CAMERA, MICROPHONE};
+use crate::shared::{Shared, Stage};
+use kring_core::call::CallStats;
+use kring_core::control::{Reason, TrackInfo, TrackState};
+use kring_core::identity::PublicIdentity;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::task::JoinHandle;
+
+/// A call, from dialling or answering to its end.
+///
+/// Dropping it hangs up at once: devices close, and the other side is told in the background. To wait until that is
+/// done, [`hang_up`](Call::hang_up).
+#[must_use = "dropping a call hangs up"]
+pub struct Call {
+    shared: Arc<Shared>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Call {
+    pub(crate) fn new(shared: Arc<Shared>, task: JoinHandle<()>) -> Call {
+        Call { shared, task: Some(task) }
+    }
+
+    /// The next event; `None` after [`Event::Ended`]. At most 256 wait, then the oldest is dropped.
+    /// Dropping the future loses nothing.
+    pub async fn next_event(&self) -> Option<Event> {
+        self.shared.events.next().await
+    }
+
+    /// Waits until the call is answered and media flows. Dropping the future changes nothing.
+    ///
+    /// # Errors
+    /// How it ended, if it did before.
+    pub async fn connected(&self) -> Result<Safety, End> {
+        let mut stage = self.shared.stage();
+        let reached = stage.wait_for(|s| matches!(s, Stage::Talking | Stage::Over(_))).await;
+        match reached.as_deref() {
+            Ok(Stage::Talking) => Ok(Safety::CURRENT),
+            Ok(Stage::Over(end)) => Err(end.clone()),
+            _ => Err(End::Vanished),
+        }
+    }
+
+    /// Waits until the call is over and says how it ended. Dropping the future changes nothing.
+    pub async fn ended(&self) -> End {
+        let mut stage = self.shared.stage();
+        match stage.wait_for(|s| matches!(s, Stage::Over(_))).await.as_deref() {
+            Ok(Stage::Over(end)) => end.clone(),
+            _ => End::Vanished,
+        }
+    }
+
+    /// Hangs up and waits until the other side was told (half a second at most), devices are closed and files whole.
+    pub async fn hang_up(self) {
+        self.end(Reason::HungUp).await;
+    }
+
+    /// Like [`hang_up`](Call::hang_up), saying that the program is ending.
+    pub async fn going_away(self) {
+        self.end(Reason::GoingAway).await;
+    }
+
+    async fn end(mut self, reason: Reason) {
+        self.shared.request_end(reason);
+        if let Some(task) = self.task.take() {
+            let _ = task.await;
+        }
+    }
+
+    /// Mutes or unmutes this side's microphone; the other side is told.
+    pub fn mute_microphone(&self, muted: bool) {
+        self.shared.microphone_muted.store(muted, Ordering::Relaxed);
+        self.tell(MICROPHONE, muted);
+    }
+
+    /// Switches this side's camera off or on; the other side is told.
+    pub fn mute_camera(&self, muted: bool) {
+        self.shared.camera_muted.store(muted, Ordering::Relaxed);
+        self.shared.camera_keyframe.store(true, Ordering::Relaxed);
+        self.tell(CAMERA, muted);
+    }
+
+    fn tell(&self, track: u8, muted: bool) {
+        let state = if muted { TrackState::Muted } else { TrackState::Live };
+        self.shared.core(|call| call.set_track_state(track, state));
+        self.shared.wake.notify_one();
+    }
+
+    /// Who is on the other side, proven by the handshake; `None` until then.
+    #[must_use]
+    pub fn peer(&self) -> Option<PublicIdentity> {
+        self.shared.core(|call| call.peer())
+    }
+
+    /// How the other side calls itself (unverified), or nothing.
+    #[must_use]
+    pub fn peer_name(&self) -> String {
+        self.shared.core(|call| call.peer_offer().name.clone()).unwrap_or_default()
+    }
+
+    /// The other side's tracks.
+    #[must_use]
+    pub fn peer_tracks(&self) -> Vec<TrackInfo> {
+        self.shared.core(|call| call.peer_offer().tracks.clone()).unwrap_or_default()
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let call = self.shared.core(|call| call.stats()).unwrap_or_default();
+        let playout = self.shared.playout();
+        Stats {
+            call,
+            audio_played_ms: playout.audio_played_ms,
+            audio_concealed_ms: playout.audio_concealed_ms,
+            pictures_shown: playout.pictures_shown,
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if self.task.is_some() {
+            self.shared.request_end(Reason::HungUp);
+        }
+    }
+}
+
+/// What a call has counted, on this side; `call.peer` holds the other side's view.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Datagrams, loss, jitter, round trip, and the other side's last report.
+    pub call: CallStats,
+    /// The other side's sound that was played here, in ms.
+    pub audio_played_ms: u64,
+    /// Of that, how much was concealed for want of packets, in ms.
+    pub audio_concealed_ms: u64,
+    /// The other side's pictures that were shown here.
+    pub pictures_shown: u64,
+}

@@ -1,0 +1,272 @@
+//! Runs one established call on tokio: moves bytes between QUIC and the protocol, and frames to the media threads.
+//!
+//! Guarantee: whatever way it ends, the media threads are stopped, the other side is told while it can be, and the
+//! app gets exactly one `Ended`.
+
+use crate::engine::Engine;
+use crate::event::{End, Event, Safety};
+use crate::media::Media;
+use crate::shared::{Shared, Stage};
+use kring_core::call as core;
+use kring_core::control::{Offer, Reason};
+use kring_core::handshake::Role;
+use kring_net::{Closed, Connection, RecvStream, SendStream};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// How long the last word may take to be acknowledged before the connection is closed all the same.
+const LAST_WORD: Duration = Duration::from_millis(500);
+/// The most bytes taken from the stream at once.
+const CHUNK: usize = 16 << 10;
+
+/// A connection whose handshake is done.
+pub(crate) struct Established {
+    pub(crate) connection: Connection,
+    pub(crate) send: SendStream,
+    pub(crate) recv: RecvStream,
+    pub(crate) call: core::Call,
+}
+
+/// What came of a call.
+pub(crate) struct Outcome {
+    pub(crate) end: End,
+    /// If it never was answered: what it would have sent, to be used for another.
+    pub(crate) unused: Option<Box<Media>>,
+}
+
+struct Driver {
+    shared: Arc<Shared>,
+    connection: Connection,
+    to_stream: Option<mpsc::UnboundedSender<Vec<u8>>>,
+    /// Caller: what it offered. Callee: what it answered.
+    sent: Offer,
+    media: Option<Box<Media>>,
+    engine: Option<Engine>,
+    end: Option<End>,
+}
+
+/// Runs the call to its end. The caller's `media` was offered as `offer`; the callee's comes with the app's answer, or
+/// with `media` if it is answered in advance.
+pub(crate) async fn run(
+    shared: &Arc<Shared>,
+    established: Established,
+    media: Option<Box<Media>>,
+    offer: Offer,
+) -> Outcome {
+    let Established { connection, send, mut recv, call } = established;
+    let role = call.session().role();
+    shared.set_core(call);
+    shared.set_stage(Stage::Established);
+    let (to_stream, from_driver) = mpsc::unbounded_channel();
+    let writer = tokio::spawn(write(send, from_driver));
+    let sender = tokio::spawn(send_datagrams(shared.clone(), connection.clone()));
+    let mut driver = Driver {
+        shared: shared.clone(),
+        connection: connection.clone(),
+        to_stream: Some(to_stream),
+        sent: offer,
+        media: None,
+        engine: None,
+        end: None,
+    };
+    match (role, media) {
+        (Role::Callee, Some(media)) => driver.answer(media),
+        (_, media) => driver.media = media,
+    }
+    driver.flush();
+    while driver.end.is_none() {
+        driver.step(&mut recv).await;
+        driver.flush();
+    }
+    driver.finish(writer, sender).await
+}
+
+impl Driver {
+    /// Waits for one thing to happen and passes it to the protocol.
+    async fn step(&mut self, recv: &mut RecvStream) {
+        let (shared, connection) = (&*self.shared.clone(), self.connection.clone());
+        let due = shared.core(|call| call.poll_timeout()).flatten();
+        let due = due.map_or_else(|| Instant::now() + LAST_WORD, |t| shared.clock.instant(t).into());
+        // Each of these may be dropped at any point without losing anything.
+        tokio::select! {
+            biased;
+            datagram = connection.read_datagram() => match datagram {
+                Ok(bytes) => {
+                    shared.core(|call| call.handle_datagram(shared.clock.now(), &bytes));
+                }
+                Err(closed) => lost(shared, closed),
+            },
+            chunk = recv.read_chunk(CHUNK, true) => match chunk {
+                Ok(Some(chunk)) => {
+                    shared.core(|call| call.handle_stream(shared.clock.now(), &chunk.bytes));
+                }
+                // A finished or broken stream is followed by the connection's end.
+                Ok(None) | Err(_) => lost(shared, closed_soon(&connection).await),
+            },
+            () = shared.wake.notified() => {
+                let answer = shared.answer.lock().expect("nothing panics with this lock held").take();
+                if let Some(media) = answer {
+                    self.answer(media);
+                }
+            }
+            () = sleep_until(due) => {
+                let playout = shared.playout();
+                shared.core(|call| {
+                    call.set_playout(playout);
+                    call.handle_timeout(shared.clock.now());
+                });
+            }
+        }
+    }
+
+    fn answer(&mut self, media: Box<Media>) {
+        let shared = self.shared.clone();
+        let offer = shared.core(|call| media.offer(Some(call.peer_offer()))).unwrap_or_default();
+        self.sent = offer.clone();
+        self.media = Some(media);
+        shared.core(|call| call.answer(shared.clock.now(), &offer));
+    }
+
+    /// Passes on all that the protocol has to say.
+    fn flush(&mut self) {
+        let shared = self.shared.clone();
+        loop {
+            let (bytes, event, frame) = shared
+                .core(|call| {
+                    let frame = call.poll_frame();
+                    let event = if frame.is_none() { call.poll_event() } else { None };
+                    (call.poll_stream(), event, frame)
+                })
+                .unwrap_or_default();
+            if let (Some(bytes), Some(to_stream)) = (&bytes, &self.to_stream) {
+                let _ = to_stream.send(bytes.clone());
+            }
+            if let (Some(frame), Some(engine)) = (&frame, &self.engine) {
+                engine.take(frame.clone());
+            }
+            let done = bytes.is_none() && event.is_none() && frame.is_none();
+            if let Some(event) = event {
+                self.event(event);
+            }
+            if done {
+                break;
+            }
+        }
+        // Reports are queued by the protocol itself.
+        shared.outgoing.notify_one();
+    }
+
+    fn event(&mut self, event: core::Event) {
+        let shared = self.shared.clone();
+        let event = match event {
+            core::Event::Ringing => Event::Ringing,
+            core::Event::Answered => return self.answered(),
+            core::Event::Tracks(tracks) => Event::PeerTracks(tracks),
+            core::Event::TrackState { track, state } => Event::PeerTrackState { track, state },
+            core::Event::KeyframeRequested { .. } => {
+                shared.camera_keyframe.store(true, std::sync::atomic::Ordering::Relaxed);
+                return;
+            }
+            core::Event::PeerRecording(on) => Event::PeerRecording(on),
+            core::Event::Interrupted => Event::Interrupted,
+            core::Event::Resumed => Event::Resumed,
+            core::Event::Ended { reason, by } => {
+                self.end.get_or_insert(End::new(reason, by));
+                return;
+            }
+            _ => return,
+        };
+        shared.events.push(event);
+    }
+
+    fn answered(&mut self) {
+        let Some(media) = self.media.take() else { return };
+        let shared = self.shared.clone();
+        if media.recording {
+            shared.core(|call| call.announce_recording(true));
+        }
+        // The caller offered its preferred codecs before it knew what the callee receives.
+        let wanted = shared.core(|call| (call.session().role(), media.offer(Some(call.peer_offer()))));
+        if let Some((Role::Caller, wanted)) = wanted {
+            if wanted.tracks != self.sent.tracks {
+                shared.core(|call| call.announce_tracks(&wanted));
+                self.sent = wanted;
+            }
+        }
+        shared.events.push(Event::Answered);
+        self.engine = Some(Engine::start(&shared, *media, &self.sent));
+        shared.set_stage(Stage::Talking);
+        shared.events.push(Event::Connected(Safety::CURRENT));
+    }
+
+    async fn finish(mut self, writer: JoinHandle<()>, sender: JoinHandle<()>) -> Outcome {
+        let end = self.end.take().unwrap_or(End::Vanished);
+        sender.abort();
+        let stopping = self.engine.take().map(|engine| tokio::task::spawn_blocking(|| engine.stop()));
+        // The hang-up is on the stream: let it arrive, then close.
+        drop(self.to_stream.take());
+        let _ = timeout(LAST_WORD, writer).await;
+        self.connection.close(close_code(&end));
+        if let Some(stopping) = stopping {
+            let _ = stopping.await;
+        }
+        Outcome { end, unused: self.media.take() }
+    }
+}
+
+fn close_code(end: &End) -> u64 {
+    match end {
+        End::Busy => Reason::Busy,
+        End::Declined { .. } => Reason::Declined,
+        End::BothDialled => Reason::BothDialled,
+        End::NotAnswered => Reason::NotAnswered,
+        End::GoingAway { .. } => Reason::GoingAway,
+        End::ProtocolError { .. } => Reason::ProtocolError,
+        End::Vanished => Reason::Vanished,
+        _ => Reason::HungUp,
+    }
+    .code()
+}
+
+async fn closed_soon(connection: &Connection) -> Closed {
+    timeout(LAST_WORD, connection.closed()).await.unwrap_or(Closed::Broken)
+}
+
+fn lost(shared: &Shared, closed: Closed) {
+    let reason = match closed {
+        Closed::ByPeer(code) => Some(Reason::from_code(code)),
+        Closed::Locally => Some(Reason::GoingAway),
+        Closed::Broken => None,
+    };
+    shared.core(|call| match (closed, reason) {
+        (Closed::Locally, _) => call.hang_up(Reason::GoingAway),
+        (_, reason) => call.connection_lost(reason),
+    });
+}
+
+/// Writes to the stream in order; when the driver lets go of it, finishes it and waits until all has arrived.
+async fn write(mut send: SendStream, mut from_driver: mpsc::UnboundedReceiver<Vec<u8>>) {
+    while let Some(bytes) = from_driver.recv().await {
+        if send.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+    if send.finish().is_ok() {
+        let _ = send.stopped().await;
+    }
+}
+
+/// Sends datagrams one by one as QUIC has room, always the most urgent next.
+async fn send_datagrams(shared: Arc<Shared>, connection: Connection) {
+    loop {
+        while let Some(datagram) = shared.core(|call| call.poll_datagram(shared.clock.now())).flatten() {
+            if connection.send_datagram(datagram).await.is_err() {
+                return;
+            }
+        }
+        shared.outgoing.notified().await;
+    }
+}

@@ -1,0 +1,423 @@
+//! One identity on one socket: gives out tickets, dials, and takes calls.
+
+use crate::call::Call;
+use crate::clock::{Clock, wall};
+use crate::dial::Pendings;
+use crate::driver::{self, Established};
+use crate::event::{End, close};
+use crate::media::Media;
+use crate::shared::Shared;
+use kring_core::call::{Timeouts, own_dial_wins};
+use kring_core::control::{Offer, Reason, TrackInfo};
+use kring_core::crypto::{Provider, default_provider};
+use kring_core::handshake::{
+    Accept, Acceptor, Binding, Counters, DEADLINE, EXPORTER_LABEL, HandshakeError, Progress,
+};
+use kring_core::identity::{Identity, PublicIdentity};
+use kring_core::ticket::{MAX_ADDRESSES, Ticket, TicketError, TicketId};
+use kring_net::{BindError, Connection};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// Handshakes of strangers that may be under way at once.
+const MAX_HANDSHAKES: usize = 64;
+/// Calls that may ring at once; further callers are told that it is busy.
+const MAX_RINGING: usize = 8;
+/// The most bytes of a handshake taken from the stream at once.
+const CHUNK: usize = 4096;
+
+/// Settings of an [`Endpoint`].
+#[must_use]
+pub struct EndpointBuilder {
+    identity: Option<Identity>,
+    net: kring_net::Config,
+    timeouts: Timeouts,
+}
+
+impl EndpointBuilder {
+    /// Uses this identity, such as from [`load_or_create`](crate::store::load_or_create). Without one, the endpoint has
+    /// an identity that lasts as long as itself.
+    pub fn identity(mut self, identity: Identity) -> EndpointBuilder {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// Listens here. Default: every IPv4 address, at a port that the system chooses.
+    pub fn bind(mut self, address: SocketAddr) -> EndpointBuilder {
+        self.net.bind = address;
+        self
+    }
+
+    /// How long it rings, and how long a vanished peer is waited for.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> EndpointBuilder {
+        self.timeouts = timeouts;
+        self.net.idle_timeout = timeouts.vanished + Duration::from_secs(15);
+        self
+    }
+
+    /// Writes the secrets of TLS (not those of Kring's own encryption) where a test wants them.
+    #[cfg(feature = "dangerous-key-log")]
+    pub fn dangerous_key_log(mut self, log: Arc<dyn rustls::KeyLog>) -> EndpointBuilder {
+        self.net.key_log = Some(log);
+        self
+    }
+
+    /// Listens; has to be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`BindError`] if the address cannot be had.
+    pub fn build(self) -> Result<Endpoint, BindError> {
+        let provider = default_provider();
+        let identity = match self.identity {
+            Some(identity) => identity,
+            None => Identity::generate(&*provider, wall()).map_err(|_| BindError::Random)?,
+        };
+        let identity = Arc::new(identity);
+        let net = kring_net::Endpoint::bind(&self.net)?;
+        let (ringing, incoming) = mpsc::channel(MAX_RINGING);
+        let shared = Arc::new(Common {
+            acceptor: Mutex::new(Acceptor::new(identity.clone(), provider.clone())),
+            identity,
+            provider,
+            net,
+            clock: Clock::new(),
+            timeouts: self.timeouts,
+            pendings: Pendings::default(),
+        });
+        let accepting = tokio::spawn(accept_all(shared.clone(), ringing));
+        Ok(Endpoint {
+            inner: Arc::new(Inner { common: shared, incoming: tokio::sync::Mutex::new(incoming), accepting }),
+        })
+    }
+}
+
+/// What an endpoint's tasks share.
+pub(crate) struct Common {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) net: kring_net::Endpoint,
+    pub(crate) clock: Clock,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) pendings: Pendings,
+    acceptor: Mutex<Acceptor>,
+}
+
+impl Common {
+    fn acceptor<T>(&self, f: impl FnOnce(&mut Acceptor) -> T) -> T {
+        f(&mut self.acceptor.lock().expect("nothing panics with this lock held"))
+    }
+}
+
+struct Inner {
+    common: Arc<Common>,
+    incoming: tokio::sync::Mutex<mpsc::Receiver<Incoming>>,
+    accepting: JoinHandle<()>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// One identity on one socket. Clones are the same endpoint; when the last is dropped it takes no calls any more, while
+/// calls that are under way go on.
+#[derive(Clone)]
+pub struct Endpoint {
+    inner: Arc<Inner>,
+}
+
+impl Endpoint {
+    /// Settings, to begin with.
+    pub fn builder() -> EndpointBuilder {
+        EndpointBuilder {
+            identity: None,
+            net: kring_net::Config::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    fn common(&self) -> &Arc<Common> {
+        &self.inner.common
+    }
+
+    /// Who this endpoint is.
+    #[must_use]
+    pub fn identity(&self) -> PublicIdentity {
+        self.common().identity.public()
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// If the socket is gone.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.common().net.local_addr()
+    }
+
+    /// Gives out a ticket by which this endpoint can be called for `lifetime`
+    /// ([`DEFAULT_LIFETIME`](crate::DEFAULT_LIFETIME): a day), at the addresses that this machine has.
+    ///
+    /// # Errors
+    /// A [`TicketError`], say without any address.
+    pub fn ticket(&self, lifetime: Duration) -> Result<Ticket, TicketError> {
+        self.ticket_for(&self.addresses(), lifetime)
+    }
+
+    /// Gives out a ticket with these addresses, for example one that a router forwards.
+    ///
+    /// # Errors
+    /// A [`TicketError`], say for too many addresses.
+    pub fn ticket_for(&self, addresses: &[SocketAddr], lifetime: Duration) -> Result<Ticket, TicketError> {
+        let common = self.common();
+        let ticket = Ticket::issue(&common.identity, addresses, wall().after(lifetime), &*common.provider)?;
+        common.acceptor(|a| a.add(&ticket));
+        Ok(ticket)
+    }
+
+    /// Lets nobody through with that ticket any more; says whether it was live. Calls under way go on.
+    pub fn revoke(&self, ticket: TicketId) -> bool {
+        self.common().acceptor(|a| a.revoke(ticket))
+    }
+
+    /// The addresses under which others may reach this endpoint: the one it is bound to, or those of the machine's
+    /// interfaces (of each kind the first, real ones before loopback).
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let Ok(bound) = self.local_addr() else { return Vec::new() };
+        if !bound.ip().is_unspecified() {
+            return vec![bound];
+        }
+        let mut ips: Vec<IpAddr> =
+            if_addrs::get_if_addrs().unwrap_or_default().into_iter().map(|i| i.ip()).collect();
+        let usable = |ip: &IpAddr| match ip {
+            IpAddr::V4(ip) => !ip.is_link_local(),
+            IpAddr::V6(ip) => bound.is_ipv6() && !ip.is_unicast_link_local(),
+        };
+        ips.retain(usable);
+        if ips.iter().any(|ip| !ip.is_loopback()) {
+            ips.retain(|ip| !ip.is_loopback());
+        }
+        let first = |v6: bool| ips.iter().copied().find(|ip| ip.is_ipv6() == v6);
+        let mut addresses: Vec<_> = [first(false), first(true)]
+            .into_iter()
+            .flatten()
+            .map(|ip| SocketAddr::new(ip, bound.port()))
+            .collect();
+        addresses.truncate(MAX_ADDRESSES);
+        addresses
+    }
+
+    /// Dials. The call begins at once and tells by its events how it goes on; [`Call::connected`] waits for the answer.
+    ///
+    /// If the holder of the ticket dials this endpoint at the same time, the two become one call.
+    ///
+    /// Has to be called within a tokio runtime.
+    pub fn dial(&self, ticket: &Ticket, media: Media) -> Call {
+        let shared = Shared::new(self.common().clock);
+        let task = tokio::spawn(crate::dial::dial(
+            self.common().clone(),
+            shared.clone(),
+            ticket.clone(),
+            Box::new(media),
+        ));
+        Call::new(shared, task)
+    }
+
+    /// The next caller; `None` once the endpoint is closed. Dropping the future loses nobody.
+    pub async fn incoming(&self) -> Option<Incoming> {
+        self.inner.incoming.lock().await.recv().await
+    }
+
+    /// How many strangers and broken handshakes were dropped.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.common().acceptor(|a| a.counters())
+    }
+
+    /// Ends all calls, tells the other sides, and waits (a second at most) until that is done.
+    pub async fn close(&self) {
+        self.inner.accepting.abort();
+        self.common().net.close(Reason::GoingAway.code());
+        let _ = timeout(Duration::from_secs(1), self.common().net.wait_idle()).await;
+    }
+}
+
+/// Someone calls. It rings for them until this is [answered](Incoming::answer) or declined; dropping it declines.
+#[must_use = "dropping an incoming call declines it"]
+pub struct Incoming {
+    call: Option<Call>,
+    shared: Arc<Shared>,
+    peer: PublicIdentity,
+    offer: Offer,
+    ticket: TicketId,
+    from: SocketAddr,
+}
+
+impl Incoming {
+    /// Who calls, proven by the handshake.
+    #[must_use]
+    pub fn peer(&self) -> PublicIdentity {
+        self.peer
+    }
+
+    /// How the caller calls itself; nobody has checked it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.offer.name
+    }
+
+    /// What the caller wants to send.
+    #[must_use]
+    pub fn tracks(&self) -> &[TrackInfo] {
+        &self.offer.tracks
+    }
+
+    /// The ticket that the caller used.
+    #[must_use]
+    pub fn ticket(&self) -> TicketId {
+        self.ticket
+    }
+
+    /// Where the call comes from.
+    #[must_use]
+    pub fn from(&self) -> SocketAddr {
+        self.from
+    }
+
+    /// Takes the call.
+    pub fn answer(mut self, media: Media) -> Call {
+        *self.shared.answer.lock().expect("nothing panics with this lock held") = Some(Box::new(media));
+        self.shared.wake.notify_one();
+        self.call.take().expect("taken only here and in drop")
+    }
+
+    /// Does not take the call.
+    pub fn decline(self) {
+        self.refuse(Reason::Declined);
+    }
+
+    /// Does not take the call because of another one.
+    pub fn busy(self) {
+        self.refuse(Reason::Busy);
+    }
+
+    /// Waits until the caller has given up (and says how).
+    pub async fn given_up(&self) -> End {
+        match &self.call {
+            Some(call) => call.ended().await,
+            None => End::Vanished,
+        }
+    }
+
+    fn refuse(&self, reason: Reason) {
+        self.shared.core(|call| call.decline(reason));
+        self.shared.wake.notify_one();
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if self.call.is_some() {
+            self.refuse(Reason::Declined);
+        }
+    }
+}
+
+async fn accept_all(common: Arc<Common>, ringing: mpsc::Sender<Incoming>) {
+    let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
+    while let Some(incoming) = common.net.accept().await {
+        let Ok(permit) = handshakes.clone().try_acquire_owned() else {
+            incoming.refuse();
+            continue;
+        };
+        let (common, ringing) = (common.clone(), ringing.clone());
+        tokio::spawn(async move {
+            let established = timeout(DEADLINE, async {
+                let connection = incoming.accept().await.ok()?;
+                shake(&common, connection).await
+            });
+            if let Ok(Some(established)) = established.await {
+                // From here on the caller is proven and holds a live ticket.
+                drop(permit);
+                ring(common, established, ringing).await;
+            }
+        });
+    }
+}
+
+/// The callee's handshake on a fresh connection; `None` if it failed, with the connection closed.
+async fn shake(common: &Common, connection: Connection) -> Option<Established> {
+    let binding = Binding::Quic(connection.exporter(EXPORTER_LABEL)?);
+    let (mut send, mut recv) = connection.accept_stream().await.ok()?;
+    let mut accept = Accept::new(binding);
+    loop {
+        let chunk = recv.read_chunk(CHUNK, true).await.ok()??;
+        let result = common.acceptor(|a| accept.handle(&chunk.bytes, a, wall()));
+        let failed = match result {
+            Ok(Progress::Waiting) => continue,
+            Ok(Progress::Reply(bytes)) => {
+                send.write_all(&bytes).await.ok()?;
+                continue;
+            }
+            Ok(Progress::Done(session)) => {
+                let now = common.clock.now();
+                let none = Offer::default();
+                match kring_core::call::Call::new(*session, &common.identity, &none, common.timeouts, now) {
+                    Ok(call) => return Some(Established { connection, send, recv, call }),
+                    Err(error) => error,
+                }
+            }
+            Err(error) => error,
+        };
+        connection.close(match failed {
+            HandshakeError::UnknownHint => close::REFUSED,
+            HandshakeError::Clock { .. } => close::CLOCK,
+            HandshakeError::Version => close::VERSION,
+            _ => close::HANDSHAKE,
+        });
+        return None;
+    }
+}
+
+/// A proven caller: rings, unless this side is dialling the same person.
+async fn ring(common: Arc<Common>, mut established: Established, ringing: mpsc::Sender<Incoming>) {
+    let peer = established.call.peer();
+    let own = common.identity.public();
+    match common.pendings.find(&peer.fingerprint()) {
+        Some(pending) if own_dial_wins(&own, &peer) => {
+            if pending.established().await {
+                return decline(&common, established, Reason::BothDialled).await;
+            }
+        }
+        Some(pending) => match pending.adopt(established) {
+            Ok(()) => return,
+            // That dial is over; this is a call like any other.
+            Err(back) => established = *back,
+        },
+        None => {}
+    }
+    let Ok(place) = ringing.try_reserve() else {
+        return decline(&common, established, Reason::Busy).await;
+    };
+    let shared = Shared::new(common.clock);
+    let offer = established.call.peer_offer().clone();
+    let ticket = established.call.session().ticket();
+    let from = established.connection.remote_address();
+    let running = shared.clone();
+    let task = tokio::spawn(async move {
+        let outcome = driver::run(&running, established, None, Offer::default()).await;
+        running.over(outcome.end);
+    });
+    let call = Some(Call::new(shared.clone(), task));
+    place.send(Incoming { call, shared, peer, offer, ticket, from });
+}
+
+async fn decline(common: &Common, mut established: Established, reason: Reason) {
+    established.call.decline(reason);
+    let _ = driver::run(&Shared::new(common.clock), established, None, Offer::default()).await;
+}

@@ -1,0 +1,118 @@
+//! The threads between a call and its devices: one for each of voice out, voice in, pictures out, pictures in.
+//!
+//! Guarantee: no codec runs on a tokio worker, and pictures never hold up voice. Dropping the [`Engine`] ends every
+//! thread within 100 ms, as sources and sinks promise to return by then.
+
+mod listen;
+mod show;
+mod speak;
+mod watch;
+
+use crate::event::Event;
+use crate::media::Media;
+use crate::shared::Shared;
+use kring_codec::{AudioCodec, VideoCodec};
+use kring_core::call::IncomingFrame;
+use kring_core::control::Offer;
+use kring_core::media::{FrameInfo, MediaKind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// Frames on their way to a thread; more than a second of either kind.
+const QUEUE: usize = 256;
+
+/// A connected call's running media.
+pub(crate) struct Engine {
+    shared: Arc<Shared>,
+    voice: SyncSender<IncomingFrame>,
+    pictures: SyncSender<IncomingFrame>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Starts every source and sink of `media` now. `sent` is what this side offered.
+    pub(crate) fn start(shared: &Arc<Shared>, media: Media, sent: &Offer) -> Engine {
+        let at = Instant::now();
+        let (voice, voice_in) = sync_channel(QUEUE);
+        let (pictures, pictures_in) = sync_channel(QUEUE);
+        let mut engine = Engine { shared: shared.clone(), voice, pictures, threads: Vec::new() };
+        let (audio_rate, video_rate) = media.rates();
+        let consent = Arc::new(media.consent);
+        let codec_of = |kind: MediaKind| {
+            sent.tracks.iter().find(|t| t.source.kind() == kind).map(|t| t.codec.clone()).unwrap_or_default()
+        };
+
+        let speaker =
+            listen::Listen { sink: media.speaker, codecs: media.audio_codecs.clone(), frames: voice_in };
+        engine.spawn("kring-listen", move |shared| speaker.run(&shared));
+        let view = watch::Watch { sink: media.view, codecs: media.video_codecs.clone(), frames: pictures_in };
+        engine.spawn("kring-watch", move |shared| view.run(&shared));
+        if let (Some(source), Some(codec)) =
+            (media.microphone, named_audio(&media.audio_codecs, &codec_of(MediaKind::Audio)))
+        {
+            let duration = media.frame_duration;
+            let speak =
+                speak::Speak { source, consent: consent.clone(), codec, rate: audio_rate, duration, at };
+            engine.spawn("kring-speak", move |shared| speak.run(&shared));
+        }
+        if let (Some(source), Some(codec)) =
+            (media.camera, named_video(&media.video_codecs, &codec_of(MediaKind::Video)))
+        {
+            let show = show::Show { source, consent, codec, rate: video_rate, content: media.content, at };
+            engine.spawn("kring-show", move |shared| show.run(&shared));
+        }
+        engine
+    }
+
+    fn spawn(&mut self, name: &str, body: impl FnOnce(Arc<Shared>) + Send + 'static) {
+        let shared = self.shared.clone();
+        let thread = std::thread::Builder::new().name(name.into()).spawn(move || body(shared));
+        match thread {
+            Ok(handle) => self.threads.push(handle),
+            Err(error) => {
+                self.shared.events.push(Event::MediaStopped { what: "thread", why: error.to_string() });
+            }
+        }
+    }
+
+    /// Hands an opened frame to its thread; one that is a second behind loses it.
+    pub(crate) fn take(&self, frame: IncomingFrame) {
+        let queue = match frame.info {
+            FrameInfo::Audio { .. } => &self.voice,
+            FrameInfo::Video { .. } => &self.pictures,
+        };
+        let _ = queue.try_send(frame);
+    }
+
+    /// Ends the threads and waits for them: files are whole, devices closed.
+    pub(crate) fn stop(mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        for thread in std::mem::take(&mut self.threads) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn named_audio(codecs: &[Arc<dyn AudioCodec>], name: &str) -> Option<Arc<dyn AudioCodec>> {
+    codecs.iter().find(|c| c.name() == name).cloned()
+}
+
+fn named_video(codecs: &[Arc<dyn VideoCodec>], name: &str) -> Option<Arc<dyn VideoCodec>> {
+    codecs.iter().find(|c| c.name() == name).cloned()
+}
+
+/// Says that a source or sink is gone; the call goes on.
+fn stopped(shared: &Shared, what: &'static str, why: impl ToString) {
+    if !shared.stopped() {
+        shared.events.push(Event::MediaStopped { what, why: why.to_string() });
+    }
+}

@@ -1,0 +1,94 @@
+//! Pictures out: capture → encode → seal and queue.
+
+use super::stopped;
+use crate::media::CAMERA;
+use crate::shared::Shared;
+use kring_capture::{Consent, VideoSource};
+use kring_codec::{ContentHint, Picture, VideoCodec, VideoSettings};
+use kring_core::call::{self, SendError};
+use kring_core::control::TrackState;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+pub(super) struct Show {
+    pub(super) source: Box<dyn VideoSource>,
+    pub(super) consent: Arc<Consent>,
+    pub(super) codec: Arc<dyn VideoCodec>,
+    pub(super) rate: u32,
+    pub(super) content: ContentHint,
+    pub(super) at: Instant,
+}
+
+impl Show {
+    pub(super) fn run(mut self, shared: &Shared) {
+        let why = self.send(shared);
+        self.source.stop();
+        if let Some(why) = why {
+            shared.core(|call| call.set_track_state(CAMERA, TrackState::Ended));
+            shared.wake.notify_one();
+            stopped(shared, "camera", why);
+        }
+    }
+
+    /// Sends until the call ends; else says why it stopped.
+    fn send(&mut self, shared: &Shared) -> Option<String> {
+        let format = self.source.format();
+        let settings = VideoSettings {
+            width: format.width,
+            height: format.height,
+            frames_per_second: format.frames_per_second,
+            bits_per_second: self.rate,
+            content: self.content,
+        };
+        let encoder = self.codec.encoder(&settings);
+        let (mut encoder, mut picture) = match (encoder, Picture::new(format.width, format.height)) {
+            (Ok(encoder), Ok(picture)) => (encoder, picture),
+            (Err(error), _) => return Some(error.to_string()),
+            (_, Err(error)) => return Some(error.to_string()),
+        };
+        if let Err(error) = self.source.start(&self.consent, self.at) {
+            return Some(error.to_string());
+        }
+        // What the link takes in a quarter of a second: when more waits, another picture would only come later.
+        let backlog = (self.rate / 8 / 4).max(64_000) as usize;
+        while !shared.stopped() {
+            let captured = match self.source.read(&mut picture) {
+                Ok(captured) => captured,
+                Err(error) => return Some(error.to_string()),
+            };
+            let waiting = shared.core(|call| call.stats().video_queue_bytes).unwrap_or(0);
+            if shared.camera_muted.load(Ordering::Relaxed) || waiting > backlog {
+                continue;
+            }
+            let keyframe = shared.camera_keyframe.swap(false, Ordering::Relaxed);
+            let since = captured.at.saturating_duration_since(self.at);
+            let encoded = match encoder.encode(&picture, since, keyframe) {
+                Ok(Some(encoded)) => encoded,
+                Ok(None) => {
+                    shared.camera_keyframe.fetch_or(keyframe, Ordering::Relaxed);
+                    continue;
+                }
+                Err(error) => return Some(error.to_string()),
+            };
+            let out = call::Picture {
+                keyframe: encoded.keyframe,
+                discardable: encoded.discardable,
+                temporal_layer: encoded.temporal_layer,
+                spatial_layer: encoded.spatial_layer,
+                capture: shared.clock.at(captured.at),
+                payload: &encoded.data,
+            };
+            match shared.core(|call| call.send_video(shared.clock.now(), CAMERA, &out)) {
+                Some(Ok(())) => shared.outgoing.notify_one(),
+                // What follows refers to a picture that was never sent.
+                Some(Err(SendError::QueueFull | SendError::NotLive { .. } | SendError::TooLarge { .. })) => {
+                    shared.camera_keyframe.store(true, Ordering::Relaxed);
+                }
+                Some(Err(error)) if !shared.stopped() => return Some(error.to_string()),
+                _ => return None,
+            }
+        }
+        None
+    }
+}

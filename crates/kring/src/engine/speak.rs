@@ -1,0 +1,94 @@
+//! Voice out: capture → encode → seal and queue.
+
+use super::stopped;
+use crate::media::MICROPHONE;
+use crate::shared::Shared;
+use kring_capture::{AudioSource, Consent};
+use kring_codec::{AudioCodec, AudioSettings, FrameDuration};
+use kring_core::call::SendError;
+use kring_core::control::TrackState;
+use kring_core::media::SILENCE;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+pub(super) struct Speak {
+    pub(super) source: Box<dyn AudioSource>,
+    pub(super) consent: Arc<Consent>,
+    pub(super) codec: Arc<dyn AudioCodec>,
+    pub(super) rate: u32,
+    pub(super) duration: FrameDuration,
+    pub(super) at: Instant,
+}
+
+impl Speak {
+    pub(super) fn run(mut self, shared: &Shared) {
+        let why = self.send(shared);
+        self.source.stop();
+        if let Some(why) = why {
+            shared.core(|call| call.set_track_state(MICROPHONE, TrackState::Ended));
+            shared.wake.notify_one();
+            stopped(shared, "microphone", why);
+        }
+    }
+
+    /// Sends until the call ends; else says why it stopped.
+    fn send(&mut self, shared: &Shared) -> Option<String> {
+        let settings = AudioSettings { duration: self.duration, bits_per_second: self.rate };
+        let mut encoder = match self.codec.encoder(&settings) {
+            Ok(encoder) => encoder,
+            Err(error) => return Some(error.to_string()),
+        };
+        if let Err(error) = self.source.start(&self.consent, self.at) {
+            return Some(error.to_string());
+        }
+        let mut block = vec![0.0; self.duration.samples()];
+        let mut packet = Vec::new();
+        while !shared.stopped() {
+            let captured = match self.source.read(&mut block) {
+                Ok(captured) => captured,
+                Err(error) => return Some(error.to_string()),
+            };
+            if captured.ended {
+                return Some("the sound has ended".into());
+            }
+            if shared.microphone_muted.load(Ordering::Relaxed) {
+                continue;
+            }
+            if let Err(error) = encoder.encode(&block, &mut packet) {
+                return Some(error.to_string());
+            }
+            let capture = shared.clock.at(captured.at);
+            let duration = self.duration.as_duration();
+            let sent =
+                shared.core(|call| call.send_audio(MICROPHONE, capture, duration, level(&block), &packet));
+            match sent {
+                Some(Ok(())) => shared.outgoing.notify_one(),
+                // Muted in this very moment.
+                Some(Err(SendError::NotLive { .. })) => {}
+                Some(Err(error)) if !shared.stopped() => return Some(error.to_string()),
+                _ => return None,
+            }
+        }
+        None
+    }
+}
+
+/// Loudness in −dBov (RFC 6464): 0 is a full-scale square wave, 127 silence.
+fn level(block: &[f32]) -> u8 {
+    let power = block.iter().map(|x| x * x).sum::<f32>() / block.len().max(1) as f32;
+    if power <= 0.0 { SILENCE } else { (-10.0 * power.log10()).clamp(0.0, SILENCE.into()) as u8 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_below_overload() {
+        assert_eq!(level(&[1.0, -1.0, 1.0]), 0);
+        assert_eq!(level(&[0.1, -0.1]), 20);
+        assert_eq!(level(&[0.0; 8]), SILENCE);
+        assert_eq!(level(&[]), SILENCE);
+    }
+}

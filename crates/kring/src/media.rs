@@ -1,0 +1,168 @@
+//! What one side brings to a call: its sources, its sinks, and how they are encoded.
+
+use kring_capture::{AudioSink, AudioSource, Consent, Kind, VideoSink, VideoSource};
+use kring_codec::{AudioCodec, ContentHint, FrameDuration, VideoCodec};
+use kring_core::control::{Offer, TrackInfo, TrackSource, TrackState};
+use std::sync::Arc;
+
+/// The id of the voice's track.
+pub const MICROPHONE: u8 = 0;
+/// The id of the camera's track.
+pub const CAMERA: u8 = 1;
+
+/// What this side sends in a call and where it plays what comes. Everything is optional: with nothing set, one only
+/// listens to nobody.
+///
+/// A source opens its device only with `consent` that covers it, and only once the call is answered.
+#[must_use]
+pub struct Media {
+    pub(crate) consent: Consent,
+    pub(crate) name: String,
+    pub(crate) microphone: Option<Box<dyn AudioSource>>,
+    pub(crate) camera: Option<Box<dyn VideoSource>>,
+    pub(crate) speaker: Option<Box<dyn AudioSink>>,
+    pub(crate) view: Option<Box<dyn VideoSink>>,
+    pub(crate) audio_codecs: Vec<Arc<dyn AudioCodec>>,
+    pub(crate) video_codecs: Vec<Arc<dyn VideoCodec>>,
+    pub(crate) max_rate: u32,
+    pub(crate) frame_duration: FrameDuration,
+    pub(crate) content: ContentHint,
+    pub(crate) recording: bool,
+}
+
+impl Media {
+    /// Begins with nothing but the built-in codecs.
+    pub fn new(consent: Consent) -> Media {
+        Media {
+            consent,
+            name: String::new(),
+            microphone: None,
+            camera: None,
+            speaker: None,
+            view: None,
+            audio_codecs: vec![
+                #[cfg(feature = "opus")]
+                Arc::new(kring_codec::Opus),
+            ],
+            video_codecs: vec![
+                #[cfg(feature = "h264")]
+                Arc::new(kring_codec::H264),
+            ],
+            max_rate: 2_000_000,
+            frame_duration: FrameDuration::Ms20,
+            content: ContentHint::Camera,
+            recording: false,
+        }
+    }
+
+    /// How this side wants to be called, at most 64 characters. The other side sees it, and that nobody has checked it.
+    pub fn name(mut self, name: impl Into<String>) -> Media {
+        self.name = name.into();
+        self
+    }
+
+    /// Sends this sound.
+    pub fn microphone(mut self, source: impl AudioSource + 'static) -> Media {
+        self.microphone = Some(Box::new(source));
+        self
+    }
+
+    /// Sends these pictures.
+    pub fn camera(mut self, source: impl VideoSource + 'static) -> Media {
+        self.camera = Some(Box::new(source));
+        self
+    }
+
+    /// Plays the other side's sound here.
+    pub fn speaker(mut self, sink: impl AudioSink + 'static) -> Media {
+        self.speaker = Some(Box::new(sink));
+        self
+    }
+
+    /// Shows the other side's pictures here.
+    pub fn view(mut self, sink: impl VideoSink + 'static) -> Media {
+        self.view = Some(Box::new(sink));
+        self
+    }
+
+    /// Prefers this codec for sound over those set before.
+    pub fn audio_codec(mut self, codec: impl AudioCodec + 'static) -> Media {
+        self.audio_codecs.insert(0, Arc::new(codec));
+        self
+    }
+
+    /// Prefers this codec for pictures over those set before.
+    pub fn video_codec(mut self, codec: impl VideoCodec + 'static) -> Media {
+        self.video_codecs.insert(0, Arc::new(codec));
+        self
+    }
+
+    /// The most that sound and pictures together may take, in bit/s, 24,000 to 20,000,000. Default 2,000,000.
+    pub fn max_rate(mut self, bits_per_second: u32) -> Media {
+        self.max_rate = bits_per_second.clamp(24_000, 20_000_000);
+        self
+    }
+
+    /// How much sound goes into a packet: less is quicker, more costs fewer headers. Default 20 ms.
+    pub fn frame_duration(mut self, duration: FrameDuration) -> Media {
+        self.frame_duration = duration;
+        self
+    }
+
+    /// What the pictures are like.
+    pub fn content(mut self, content: ContentHint) -> Media {
+        self.content = content;
+        self
+    }
+
+    /// Says that a sink records, so that the other side is told before the first sample is kept.
+    pub fn recording(mut self, on: bool) -> Media {
+        self.recording = on;
+        self
+    }
+
+    /// Voice takes its part first; pictures get what is left of 95 % (the rest is for headers).
+    pub(crate) fn rates(&self) -> (u32, u32) {
+        let audio = (self.max_rate / 4).clamp(12_000, 64_000);
+        let video = (u64::from(self.max_rate) * 95 / 100) as u32;
+        (audio, video.saturating_sub(audio + 16_000).max(30_000))
+    }
+
+    /// The offer that describes it. Codecs are those that `peer` receives, or the preferred ones if it is not known yet.
+    pub(crate) fn offer(&self, peer: Option<&Offer>) -> Offer {
+        let names = |own: Vec<&'static str>| own.into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let audio = names(self.audio_codecs.iter().map(|c| c.name()).collect());
+        let video = names(self.video_codecs.iter().map(|c| c.name()).collect());
+        let choose = |own: &[String]| match peer {
+            Some(peer) => peer.choose_codec(own).map(str::to_owned),
+            None => own.first().cloned(),
+        };
+        let mut tracks = Vec::new();
+        if let (Some(_), Some(codec)) = (&self.microphone, choose(&audio)) {
+            tracks.push(TrackInfo {
+                id: MICROPHONE,
+                source: TrackSource::Microphone,
+                codec,
+                size: None,
+                frame_rate_milli: 0,
+                state: TrackState::Live,
+            });
+        }
+        if let (Some(camera), Some(codec)) = (&self.camera, choose(&video)) {
+            let format = camera.format();
+            let source = match camera.kind() {
+                Some(Kind::Screen) => TrackSource::Screen,
+                _ => TrackSource::Camera,
+            };
+            tracks.push(TrackInfo {
+                id: CAMERA,
+                source,
+                codec,
+                size: Some((format.width as u16, format.height as u16)),
+                frame_rate_milli: (format.frames_per_second * 1000.0) as u32,
+                state: TrackState::Live,
+            });
+        }
+        Offer { name: self.name.clone(), receive: [audio, video].concat(), tracks }
+    }
+}

@@ -1,0 +1,125 @@
+//! What the driver, the media threads and the app's handle of one call have in common.
+//!
+//! Guarantee: the protocol's state is locked for microseconds only, never while waiting for anything.
+
+use crate::clock::Clock;
+use crate::event::{End, Event, EventQueue};
+use crate::media::Media;
+use kring_core::call::{Call, Playout};
+use kring_core::control::Reason;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::{Notify, watch};
+
+/// How far a call has come, for those who wait for it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Stage {
+    Dialling,
+    /// The handshake is done: it rings.
+    Established,
+    Talking,
+    Over(End),
+}
+
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) events: EventQueue,
+    core: Mutex<Option<Call>>,
+    /// Callee: what the app answered with, on its way to the driver.
+    pub(crate) answer: Mutex<Option<Box<Media>>>,
+    stage: watch::Sender<Stage>,
+    /// The driver has something to do.
+    pub(crate) wake: Notify,
+    /// Datagrams wait.
+    pub(crate) outgoing: Notify,
+    /// The app wants it to end, possibly before there is a core.
+    pub(crate) hang_up: Notify,
+    pub(crate) hanging_up: AtomicBool,
+    /// Media threads end.
+    pub(crate) stop: AtomicBool,
+    pub(crate) camera_keyframe: AtomicBool,
+    pub(crate) microphone_muted: AtomicBool,
+    pub(crate) camera_muted: AtomicBool,
+    pub(crate) played: Played,
+}
+
+/// Counted by the threads that play and show.
+#[derive(Default)]
+pub(crate) struct Played {
+    pub(crate) audio_samples: AtomicU64,
+    pub(crate) concealed_samples: AtomicU64,
+    pub(crate) pictures: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(clock: Clock) -> Arc<Shared> {
+        Arc::new(Shared {
+            clock,
+            events: EventQueue::default(),
+            core: Mutex::new(None),
+            answer: Mutex::new(None),
+            stage: watch::Sender::new(Stage::Dialling),
+            wake: Notify::new(),
+            outgoing: Notify::new(),
+            hang_up: Notify::new(),
+            hanging_up: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            camera_keyframe: AtomicBool::new(false),
+            microphone_muted: AtomicBool::new(false),
+            camera_muted: AtomicBool::new(false),
+            played: Played::default(),
+        })
+    }
+
+    /// Does something with the protocol's state, if the call has come that far.
+    pub(crate) fn core<T>(&self, f: impl FnOnce(&mut Call) -> T) -> Option<T> {
+        self.core.lock().expect("nothing panics with this lock held").as_mut().map(f)
+    }
+
+    pub(crate) fn set_core(&self, call: Call) {
+        *self.core.lock().expect("nothing panics with this lock held") = Some(call);
+    }
+
+    pub(crate) fn stage(&self) -> watch::Receiver<Stage> {
+        self.stage.subscribe()
+    }
+
+    pub(crate) fn set_stage(&self, stage: Stage) {
+        self.stage.send_if_modified(|old| {
+            let over = matches!(old, Stage::Over(_));
+            if !over {
+                *old = stage;
+            }
+            !over
+        });
+    }
+
+    /// Ends it for the app: the last event, and everyone who waits is told.
+    pub(crate) fn over(&self, end: End) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.events.push(Event::Ended(end.clone()));
+        self.set_stage(Stage::Over(end));
+    }
+
+    /// Asks for the end; media stops at once.
+    pub(crate) fn request_end(&self, reason: Reason) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.hanging_up.store(true, Ordering::Relaxed);
+        self.core(|call| call.hang_up(reason));
+        self.hang_up.notify_one();
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn playout(&self) -> Playout {
+        let ms = |samples: &AtomicU64| samples.load(Ordering::Relaxed) / 48;
+        let mut playout = Playout::default();
+        playout.audio_played_ms = ms(&self.played.audio_samples);
+        playout.audio_concealed_ms = ms(&self.played.concealed_samples);
+        playout.pictures_shown = self.played.pictures.load(Ordering::Relaxed);
+        playout
+    }
+}

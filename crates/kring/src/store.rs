@@ -1,0 +1,179 @@
+//! The identity in a file.
+//!
+//! Guarantee: the file appears whole or not at all, readable by its owner only; one that is there but damaged is never
+//! overwritten.
+
+use crate::clock::wall;
+use kring_core::crypto::{CryptoError, default_provider};
+use kring_core::identity::{Identity, IdentityError};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// No identity is longer, in bytes.
+const MAX_LEN: u64 = 4096;
+
+/// Why an identity could not be loaded or kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The file cannot be read or written.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file is damaged; it was left as it is.
+    #[error("{}: {source}. It was left as it is; move it away to begin with a new identity", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// How.
+        source: IdentityError,
+    },
+    /// Others may read or write the file.
+    #[error(
+        "{} can be read or written by others (mode {mode:o}, expected 600); `chmod 600` it if nobody else has read it",
+        path.display()
+    )]
+    Permissions {
+        /// Which file.
+        path: PathBuf,
+        /// The mode found.
+        mode: u32,
+    },
+    /// No randomness to make a new one.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+}
+
+/// Loads the identity at `path`, or makes one there if there is none. Says whether it is new.
+///
+/// Renews its Noise key when the certificate is about to end; keys of tickets given out before stay valid.
+///
+/// # Errors
+/// A [`StoreError`]; an existing file is never replaced by a new identity.
+pub fn load_or_create(path: &Path) -> Result<(Identity, bool), StoreError> {
+    match load(path) {
+        Ok(mut identity) => {
+            if identity.renewal_due(wall()) {
+                identity.renew(&*default_provider(), wall())?;
+                save(&identity, path, true)?;
+            }
+            Ok((identity, false))
+        }
+        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            let identity = Identity::generate(&*default_provider(), wall())?;
+            match save(&identity, path, false) {
+                Ok(()) => Ok((identity, true)),
+                // Another process was quicker: its identity is the one.
+                Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+                    Ok((load(path)?, false))
+                }
+                Err(error) => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Loads the identity at `path`.
+///
+/// # Errors
+/// A [`StoreError`].
+pub fn load(path: &Path) -> Result<Identity, StoreError> {
+    let failed = |source| StoreError::Io { doing: "read", path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(StoreError::Permissions { path: path.to_owned(), mode });
+        }
+    }
+    // Reserved in full, so that no copy of the key is left behind by growing.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_LEN as usize + 1));
+    file.take(MAX_LEN + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Identity::decode(&bytes).map_err(|source| StoreError::Damaged { path: path.to_owned(), source })
+}
+
+fn save(identity: &Identity, path: &Path, replace: bool) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Io { doing: "write", path: path.to_owned(), source };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    // tempfile makes it with mode 0600.
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(&identity.encode()).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    let kept = if replace { file.persist(path) } else { file.persist_noclobber(path) };
+    kept.map_err(|e| failed(e.error))?;
+    // The name is on disk only once the folder is.
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_identity_is_kept_and_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/er/identity");
+        let (first, new) = load_or_create(&path).unwrap();
+        assert!(new);
+        let (again, new) = load_or_create(&path).unwrap();
+        assert!(!new);
+        assert_eq!(first.public(), again.public());
+        let left: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().collect();
+        assert_eq!(left.len(), 1, "no temporary file is left");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_is_its_owners_alone_and_another_mode_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("identity");
+        load_or_create(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(load_or_create(&path), Err(StoreError::Permissions { mode: 0o644, .. })));
+    }
+
+    #[test]
+    fn a_damaged_file_is_a_clear_error_and_stays_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("identity");
+        load_or_create(&path).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[20] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let error = load_or_create(&path).err().unwrap();
+        assert!(error.to_string().contains("left as it is"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        std::fs::write(&path, b"").unwrap();
+        assert!(matches!(load_or_create(&path), Err(StoreError::Damaged { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+    }
+
+    #[test]
+    fn two_processes_that_begin_at_once_get_one_identity() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("identity");
+        let keys: Vec<_> = std::thread::scope(|s| {
+            let threads: Vec<_> =
+                (0..8).map(|_| s.spawn(|| load_or_create(&path).unwrap().0.public())).collect();
+            threads.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        assert!(keys.iter().all(|k| *k == keys[0]));
+    }
+}
