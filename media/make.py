@@ -78,10 +78,10 @@ def smooth_noise(seed, step):
     """Noise in -1..1, interpolated over `step` pixels."""
     g = np.random.default_rng(seed).uniform(-1, 1, (H // step + 3, W // step + 3)).astype(np.float32)
     y, x = YY / step, XX / step
-    iy, ix = y.astype(int), x.astype(int)
-    fy, fx = y - iy, x - ix
-    top = g[iy, ix] * (1 - fx) + g[iy, ix + 1] * fx
-    return top * (1 - fy) + (g[iy + 1, ix] * (1 - fx) + g[iy + 1, ix + 1] * fx) * fy
+    top_y, left = y.astype(int), x.astype(int)
+    fy, fx = y - top_y, x - left
+    upper = g[top_y, left] * (1 - fx) + g[top_y, left + 1] * fx
+    return upper * (1 - fy) + (g[top_y + 1, left] * (1 - fx) + g[top_y + 1, left + 1] * fx) * fy
 
 
 def ellipse(x, y, rx, ry):

@@ -46,22 +46,24 @@ impl Steps {
         self.done.push(Step { name: name.into(), took, trouble });
     }
 
-    /// Prints the summary line; an error if any step failed.
+    /// Prints the summary line, if there is more than one step to sum up; an error if any step failed.
     pub(crate) fn finish(self) -> Result<(), Failure> {
-        let all: Vec<_> = self
-            .done
-            .iter()
-            .map(|s| {
-                format!("{} {} {}", s.name, if s.trouble.is_none() { "ok" } else { "FAILED" }, clock(s.took))
-            })
-            .collect();
-        println!("==> {}: {}; {} in all", self.task, all.join(", "), clock(self.began.elapsed()));
+        if self.done.len() > 1 {
+            println!("==> {}: {}; {} in all", self.task, self.list(), clock(self.began.elapsed()));
+        }
         let failed: Vec<_> =
             self.done.iter().filter(|s| s.trouble.is_some()).map(|s| s.name.as_str()).collect();
         if failed.is_empty() {
             return Ok(());
         }
         Err(Failure::failed(format!("failed: {}; what each said is above", failed.join(", "))))
+    }
+
+    fn list(&self) -> String {
+        let one = |s: &Step| {
+            format!("{} {} {}", s.name, if s.trouble.is_none() { "ok" } else { "FAILED" }, clock(s.took))
+        };
+        self.done.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 }
 

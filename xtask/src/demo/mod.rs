@@ -10,6 +10,7 @@ mod report;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use lexopt::prelude::*;
 
@@ -20,7 +21,7 @@ use crate::measure::direction::{self, Direction, End};
 use crate::measure::log::CallLog;
 use crate::measure::y4m::Y4m;
 use crate::needs;
-use crate::steps::Steps;
+use crate::steps::{Steps, clock};
 use crate::workspace::{build_dir, cargo, target_dir};
 
 /// The command line of this task.
@@ -93,6 +94,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     call::hold(&kring, out, &sides, options.seconds)?;
 
     println!("==> measuring what each end recorded");
+    let began = Instant::now();
     let caller = end("caller", &sides.call, out.join("call"))?;
     let answerer = end("answerer", &sides.answer, out.join("answer"))?;
     let dialled = caller.log.first("dial");
@@ -101,6 +103,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         direction::measure(&caller, &answerer, dialled, ended),
         direction::measure(&answerer, &caller, dialled, ended),
     ];
+    println!("    measured: {}", clock(began.elapsed()));
     report::print(&directions, [&caller, &answerer]);
     let from = dialled.unwrap_or(ended - f64::from(options.seconds));
     let written = keep(out, &directions, [&answerer, &caller], Span { from, to: ended })?;

@@ -88,7 +88,12 @@ fn glass_to_glass(p: &GlassToGlass) -> String {
 fn shown(p: &GlassToGlass) -> String {
     let freezes = match p.freezes.len() {
         0 => format!("no freeze above {:.0} ms", FREEZE_S * 1000.0),
-        n => format!("{n} above {:.0} ms, {:.1} s in all", FREEZE_S * 1000.0, p.freezes.iter().sum::<f64>()),
+        n => format!(
+            "{n} freeze{} above {:.0} ms, {:.1} s in all",
+            if n == 1 { "" } else { "s" },
+            FREEZE_S * 1000.0,
+            p.freezes.iter().sum::<f64>()
+        ),
     };
     let sizes: Vec<_> = p.sizes.iter().map(|(w, h)| format!("{w}x{h}")).collect();
     format!(
@@ -109,13 +114,19 @@ fn quality(p: &GlassToGlass) -> String {
 
 fn safety_lines(s: &Safety) -> Vec<String> {
     vec![
-        format!("sound and pictures: sealed by the speaker, opened by the listener only: {}", s.media),
-        format!("who is there, keys: {}", s.noise),
-        format!("each hop on the way: TLS 1.3, {}, {}", s.tls_group, s.tls_cipher),
+        format!(
+            "media            sealed by the one end, opened by the other and by nobody between: {}",
+            s.media
+        ),
+        format!("keys             each end has proven its own to the other: {}", s.noise),
+        format!(
+            "hop              TLS 1.3 besides, against whoever watches the wire: {}, {}",
+            s.tls_group, s.tls_cipher
+        ),
         if s.post_quantum {
-            "a recording of it:  stays closed even to a later quantum computer (ML-KEM beside X25519)".into()
+            "post-quantum     yes: a recording made today stays closed to a later quantum computer".into()
         } else {
-            "a recording of it:  NOT protected against a later quantum computer".into()
+            "post-quantum     NO: a later quantum computer may open a recording made today".into()
         },
     ]
 }

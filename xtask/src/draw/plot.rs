@@ -128,7 +128,12 @@ pub(crate) fn draw(directions: &[Direction], span: Span) -> Canvas {
             low,
             high,
         };
-        canvas.text(&format!("{} to {}", d.from, d.to), (x, 44), Alignment::Left, INK);
+        canvas.text(
+            &format!("{} to {}; seconds since dialling", d.from, d.to),
+            (x, 44),
+            Alignment::Left,
+            INK,
+        );
         let (said, heard) = (panel(0, -1.0, 1.0), panel(1, -1.0, 1.0));
         said.frame(&mut canvas, "said", "");
         said.wave(&mut canvas, &d.said, SAID);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::log::CallLog;
 use super::pictures::{GlassToGlass, glass_to_glass};
-use super::sound::{MouthToEar, Recording, mouth_to_ear};
+use super::sound::{MouthToEar, Recording, is_silent, mouth_to_ear};
 use super::wav;
 use super::y4m::Y4m;
 
@@ -55,9 +55,9 @@ pub(crate) struct Direction {
 }
 
 impl Direction {
-    /// Whether anything but silence was heard.
+    /// Whether anything but silence was heard, be it for a tenth of a second.
     pub(crate) fn has_sound(&self) -> bool {
-        self.heard.samples.iter().any(|s| s.abs() > 0.002)
+        self.heard.samples.chunks(wav::RATE as usize / 10).any(|stretch| !is_silent(stretch))
     }
 
     /// Whether a picture was shown.
@@ -233,8 +233,8 @@ mod tests {
         assert_eq!((p.shown, p.delays.len()), (110, 110));
         assert!(p.delays.iter().all(|d| (d.ms - 61.0).abs() < 0.01), "{:?}", p.median_ms());
         assert_eq!(p.psnr_db, Some(100.0));
-        // Eleven pictures' time, and from the last picture to the end.
-        assert_eq!(p.freezes.len(), 2, "{:?}", p.freezes);
+        // Eleven pictures' time; that none come after the last is no freeze.
+        assert_eq!(p.freezes.len(), 1, "{:?}", p.freezes);
         assert!((p.freezes[0] - 11.0 / 30.0).abs() < 0.001);
     }
 

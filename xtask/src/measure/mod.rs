@@ -2,6 +2,7 @@
 //! it recorded of the other. Both ends run on one machine, so that their times are of one clock.
 
 pub(crate) mod direction;
+pub(crate) mod fourier;
 pub(crate) mod likeness;
 pub(crate) mod log;
 pub(crate) mod pictures;

@@ -67,6 +67,8 @@ pub(crate) fn glass_to_glass(
 ) -> Result<Option<GlassToGlass>, String> {
     let shown: Vec<Shown> = shown.iter().filter(|s| s.t <= ended).copied().collect();
     let Some(first) = shown.first() else { return Ok(None) };
+    // Once the file is over, that no more pictures come is no freeze.
+    let until = captured.last().map_or(ended, |c| c.t.min(ended)).max(shown.last().map_or(ended, |s| s.t));
     let numbered = has_numbers(source)?;
     let origins = if numbered {
         by_number(source.count, captured, received, &shown)?
@@ -76,11 +78,11 @@ pub(crate) fn glass_to_glass(
     let known = || shown.iter().zip(&origins).filter_map(|(s, o)| o.map(|o| (s, o)));
     let (psnr_db, compared) =
         compare(source, received, known().map(|(s, o)| (s.i, o.n)).collect(), numbered)?;
-    let times: Vec<f64> = shown.iter().map(|s| s.t).chain([ended]).collect();
+    let times: Vec<f64> = shown.iter().map(|s| s.t).chain([until]).collect();
     let gaps: Vec<f64> = times.windows(2).map(|t| t[1] - t[0]).collect();
     Ok(Some(GlassToGlass {
         shown: shown.len(),
-        per_second: shown.len() as f64 / (ended - first.t).max(0.001),
+        per_second: shown.len() as f64 / (until - first.t).max(0.001),
         freezes: gaps.iter().copied().filter(|&g| g > FREEZE_S).collect(),
         longest_gap_s: gaps.iter().copied().fold(0.0, f64::max),
         known: if numbered { Known::ByNumber } else { Known::ByLikeness },

@@ -4,8 +4,7 @@
 //! cross-correlation, from shortly before it was said (a clock that runs backwards would show) to three seconds
 //! after. A window that is silent, that does not come through, or that fits in several places is not measured.
 
-use rustfft::{FftPlanner, num_complex::Complex32};
-
+use super::fourier::cross_correlation;
 use super::stats::{median, quantile};
 use super::wav::RATE;
 
@@ -13,7 +12,7 @@ const WINDOW_S: f64 = 2.0;
 const STEP_S: f64 = 1.0;
 const EARLIEST_S: f64 = -0.05;
 const LATEST_S: f64 = 3.0;
-/// Below this root mean square (-54 dB) a window counts as silent.
+/// Below this root mean square (-54 dB) a stretch counts as silent.
 const SILENT: f32 = 0.002;
 /// A match below this correlation is none.
 const ALIKE: f32 = 0.4;
@@ -63,7 +62,6 @@ pub(crate) fn mouth_to_ear(said: Recording<'_>, heard: Recording<'_>) -> MouthTo
     let rate = f64::from(RATE);
     let length = (WINDOW_S * rate) as usize;
     let mut result = MouthToEar::default();
-    let mut planner = FftPlanner::new();
     for from in (0..said.samples.len().saturating_sub(length - 1)).step_by((STEP_S * rate) as usize) {
         let window = &said.samples[from..from + length];
         let t = said.start + from as f64 / rate;
@@ -71,11 +69,11 @@ pub(crate) fn mouth_to_ear(said: Recording<'_>, heard: Recording<'_>) -> MouthTo
         let nominal = (t - heard.start) * rate;
         let first = (nominal + EARLIEST_S * rate).ceil().max(0.0) as usize;
         let last = ((nominal + LATEST_S * rate) as usize + length).min(heard.samples.len());
-        if rms(window) < SILENT || nominal < 0.0 || last < first + length + length / 2 {
+        if is_silent(window) || nominal < 0.0 || last < first + length + length / 2 {
             continue;
         }
         result.tried += 1;
-        let alike = correlation(&mut planner, window, &heard.samples[first..last]);
+        let alike = correlation(window, &heard.samples[first..last]);
         if let Some(at) = clear_peak(&alike) {
             let delay_ms = ((first + at) as f64 - nominal) / rate * 1000.0;
             result.windows.push(Window { t, delay_ms, alike: alike[at] });
@@ -84,8 +82,9 @@ pub(crate) fn mouth_to_ear(said: Recording<'_>, heard: Recording<'_>) -> MouthTo
     result
 }
 
-fn rms(x: &[f32]) -> f32 {
-    (x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32).sqrt()
+/// Whether there is nothing to hear in it.
+pub(crate) fn is_silent(x: &[f32]) -> bool {
+    x.iter().map(|v| v * v).sum::<f32>() < SILENT * SILENT * x.len() as f32
 }
 
 /// The place of the best match, if it is good enough and there is no other.
@@ -97,20 +96,8 @@ fn clear_peak(alike: &[f32]) -> Option<usize> {
 }
 
 /// The normalised cross-correlation of `pattern` with each stretch of `x` of its length.
-fn correlation(planner: &mut FftPlanner<f32>, pattern: &[f32], x: &[f32]) -> Vec<f32> {
-    // No shift that counts wraps around, because the transform is no shorter than `x`.
-    let size = x.len().next_power_of_two();
-    let transform = |planner: &mut FftPlanner<f32>, x: &[f32]| {
-        let mut y: Vec<_> = x.iter().map(|&v| Complex32::new(v, 0.0)).collect();
-        y.resize(size, Complex32::default());
-        planner.plan_fft_forward(size).process(&mut y);
-        y
-    };
-    let p = transform(planner, pattern);
-    let mut y = transform(planner, x);
-    y.iter_mut().zip(&p).for_each(|(y, p)| *y *= p.conj());
-    planner.plan_fft_inverse(size).process(&mut y);
-
+fn correlation(pattern: &[f32], x: &[f32]) -> Vec<f32> {
+    let products = cross_correlation(pattern, x);
     let energy = |x: &[f32]| x.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>();
     let of_pattern = energy(pattern);
     let mut of_stretch = energy(&x[..pattern.len()]);
@@ -118,7 +105,7 @@ fn correlation(planner: &mut FftPlanner<f32>, pattern: &[f32], x: &[f32]) -> Vec
     for i in 0..=x.len() - pattern.len() {
         // Silence is like nothing: it counts as at least a ten-thousandth of the pattern's energy.
         let scale = (of_pattern * of_stretch.max(of_pattern * 1e-4)).sqrt();
-        result.push((f64::from(y[i].re) / size as f64 / scale) as f32);
+        result.push((products[i] / scale) as f32);
         let next = x.get(i + pattern.len()).copied().unwrap_or(0.0);
         of_stretch += f64::from(next) * f64::from(next) - f64::from(x[i]) * f64::from(x[i]);
     }
