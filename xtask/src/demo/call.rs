@@ -37,11 +37,16 @@ const GRACE: Duration = Duration::from_secs(15);
 /// How long a program may take to end when told to.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-/// Holds a call of that many seconds; the recordings are then in `out/answer` and `out/call`.
+/// Where a side's recording goes, and below it its keys.
+pub(crate) fn recording(out: &Path, role: &str) -> PathBuf {
+    out.join(format!("recorded-by-{role}"))
+}
+
+/// Holds a call of that many seconds; the two [`recording`]s, of `answer` and of `call`, are then there.
 pub(crate) fn hold(kring: &Path, out: &Path, sides: &Sides, seconds: u32) -> Result<(), Failure> {
     let interrupted = Interrupted::watch()?;
-    for name in ["answer", "call"] {
-        clear(&out.join(name))?;
+    for role in ["answer", "call"] {
+        clear(&recording(out, role))?;
     }
     let ticket_file = out.join("ticket");
     let _ = fs::remove_file(&ticket_file);
@@ -105,7 +110,8 @@ pub(crate) fn hold(kring: &Path, out: &Path, sides: &Sides, seconds: u32) -> Res
 
 fn caller(kring: &Path, role: &str, out: &Path, side: &Side, seconds: u32) -> Command {
     let mut command = Command::new(kring);
-    command.arg(role).arg("--home").arg(out.join(role).join("home")).arg("--record").arg(out.join(role));
+    let folder = recording(out, role);
+    command.arg(role).arg("--home").arg(folder.join("home")).arg("--record").arg(folder);
     command.arg("--mic").arg(&side.mic).arg("--camera").arg(&side.camera);
     command.args(["--speaker", "none", "--view", "none", "--for", &seconds.to_string()]);
     command

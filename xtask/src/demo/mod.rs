@@ -24,6 +24,10 @@ use crate::needs;
 use crate::steps::{Steps, clock};
 use crate::workspace::{build_dir, cargo, target_dir};
 
+const CALLER: &str = "caller";
+const ANSWERER: &str = "answerer";
+const PLOT: &str = "plot.png";
+
 /// The command line of this task.
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -83,6 +87,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     let kring = build(&options)?;
     let out = options.out.as_path();
     fs::create_dir_all(out).map_err(|e| Failure::failed(format!("could not make {}: {e}", out.display())))?;
+    forget_last_run(out)?;
     let [ours, theirs] = files::media(out, options.mic.is_none(), options.camera.is_none())?;
     let sides = call::Sides {
         answer: call::Side { mic: theirs.mic, camera: theirs.camera },
@@ -95,8 +100,8 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
 
     println!("==> measuring what each end recorded");
     let began = Instant::now();
-    let caller = end("caller", &sides.call, out.join("call"))?;
-    let answerer = end("answerer", &sides.answer, out.join("answer"))?;
+    let caller = end(CALLER, &sides.call, call::recording(out, "call"))?;
+    let answerer = end(ANSWERER, &sides.answer, call::recording(out, "answer"))?;
     let dialled = caller.log.first("dial");
     let ended = ended(&caller, &answerer)?;
     let directions = [
@@ -145,6 +150,28 @@ fn ended(caller: &End, answerer: &End) -> Result<f64, Failure> {
     })
 }
 
+/// Results of an earlier run must not be taken for this one's, should this one fail.
+fn forget_last_run(out: &Path) -> Result<(), Failure> {
+    let mut names = vec![String::from(PLOT)];
+    for name in [CALLER, ANSWERER] {
+        names.push(heard_by(name));
+        names.extend((1..=3).map(|part| seen_by(name, part)));
+    }
+    for path in names.iter().map(|name| out.join(name)).filter(|path| path.exists()) {
+        fs::remove_file(&path)
+            .map_err(|e| Failure::failed(format!("could not remove {}: {e}", path.display())))?;
+    }
+    Ok(())
+}
+
+fn heard_by(name: &str) -> String {
+    format!("heard-by-{name}.wav")
+}
+
+fn seen_by(name: &str, part: u64) -> String {
+    format!("seen-by-{name}-{part}.png")
+}
+
 /// Puts what people want to hear and see where they find it.
 fn keep(
     out: &Path,
@@ -155,7 +182,7 @@ fn keep(
     let mut written = Vec::new();
     for end in receivers {
         if end.heard_file().is_file() {
-            let path = out.join(format!("heard-by-{}.wav", end.name));
+            let path = out.join(heard_by(end.name));
             fs::copy(end.heard_file(), &path)
                 .map_err(|e| Failure::failed(format!("could not write {}: {e}", path.display())))?;
             written.push(path);
@@ -165,13 +192,13 @@ fn keep(
         let Some(last) = pictures.count.checked_sub(1) else { continue };
         for part in 1..=3 {
             let picture = pictures.picture(last * part / 4).map_err(Failure::Failed)?;
-            let path = out.join(format!("seen-by-{}-{part}.png", end.name));
+            let path = out.join(seen_by(end.name, part));
             rgb::write_png(&path, picture.width, picture.height, &rgb::from_i420(&picture))
                 .map_err(Failure::Failed)?;
             written.push(path);
         }
     }
-    let path = out.join("plot.png");
+    let path = out.join(PLOT);
     plot::draw(directions, span).save(&path).map_err(Failure::Failed)?;
     written.push(path);
     Ok(written)
