@@ -116,7 +116,7 @@ fn configure(parameters: &mut ffi::SEncParamExt, settings: &VideoSettings) {
     parameters.iPicHeight = settings.height as i32;
     parameters.iTargetBitrate = settings.bits_per_second as i32;
     parameters.iMaxBitrate = ceiling(settings.bits_per_second);
-    // Counts with the pictures' times rather than the nominal rate. On a 360p talking head at 0.3 to 2 Mbit/s
+    // Counts with the pictures' times rather than the nominal rate. On a drawn 360p talking head at 0.3 to 2 Mbit/s
     // it held the rate within 1 % and skipped nothing; RC_BITRATE_MODE skipped up to 7 of 1320 pictures, with
     // first keyframes a third larger at 0.3 and 0.7 Mbit/s.
     parameters.iRCMode = ffi::RC_TIMESTAMP_MODE;
