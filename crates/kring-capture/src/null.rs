@@ -9,8 +9,9 @@ use crate::error::SinkError;
 use crate::pace;
 use crate::video::VideoSink;
 
-/// Plays into nothing, in real time: sample `n` is heard at `start + n / 48000`. A caller that comes late
-/// catches up; the clock does not wait.
+/// Plays into nothing, in real time: sample `n` is heard at `start + n / 48000`. A block is heard as it is handed
+/// over and takes its own length, like a device without a buffer, so what is decoded for it is the newest there
+/// is. A caller that comes late catches up; the clock does not wait.
 #[derive(Debug, Default)]
 pub struct NullSpeaker {
     start: Option<Instant>,
@@ -35,7 +36,7 @@ impl AudioSink for NullSpeaker {
         let start = self.start.ok_or(SinkError::NotStarted)?;
         let heard = pace::sample_due(start, self.played);
         self.played += block.len() as u64;
-        pace::wait_until(heard);
+        pace::wait_until(pace::sample_due(start, self.played));
         Ok(heard)
     }
 
