@@ -206,7 +206,7 @@ impl TrackInfo {
         let size = match source.kind() {
             MediaKind::Audio => None,
             MediaKind::Video => {
-                let fine = |n: u16| (2..=8192).contains(&n) && n % 2 == 0;
+                let fine = |n: u16| (2..=8192).contains(&n) && n.is_multiple_of(2);
                 if !fine(width) || !fine(height) {
                     return Err(Malformed);
                 }

@@ -15,6 +15,7 @@ use crate::handshake::CallId;
 use crate::identity::{Identity, PublicIdentity};
 use crate::time::Time;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The most tracks one sender has; ids are 0 to 15.
@@ -113,6 +114,7 @@ pub(crate) struct SenderKey {
 
 /// This side's key: makes the sealers of its tracks.
 pub(crate) struct OwnKeys {
+    provider: Arc<dyn Provider>,
     group: Group,
     leaf: u8,
     rotation: u8,
@@ -121,8 +123,8 @@ pub(crate) struct OwnKeys {
 }
 
 impl OwnKeys {
-    pub(crate) fn new(group: Group, leaf: u8, secret: Secret32) -> OwnKeys {
-        OwnKeys { group, leaf, rotation: 0, secret, sealers: HashMap::new() }
+    pub(crate) fn new(provider: Arc<dyn Provider>, group: Group, leaf: u8, secret: Secret32) -> OwnKeys {
+        OwnKeys { provider, group, leaf, rotation: 0, secret, sealers: HashMap::new() }
     }
 
     /// The message that gives this key to another member.
@@ -141,9 +143,9 @@ impl OwnKeys {
     }
 
     /// The one sealer of `track`; its counter goes on for the key's whole life.
-    pub(crate) fn sealer(&mut self, track: u8, provider: &dyn Provider) -> &mut dyn SealFrame {
+    pub(crate) fn sealer(&mut self, track: u8) -> &mut dyn SealFrame {
         let kid = self.kid(track).encode();
-        let (group, secret) = (&self.group, &self.secret);
+        let (provider, group, secret) = (&self.provider, &self.group, &self.secret);
         &mut **self.sealers.entry(track).or_insert_with(|| provider.sealer(kid, &group.base_key(secret, kid)))
     }
 }
@@ -158,6 +160,7 @@ struct Generation {
 
 /// Another member's keys: opens its frames.
 pub(crate) struct PeerKeys {
+    provider: Arc<dyn Provider>,
     group: Group,
     leaf: u8,
     generations: Vec<Generation>,
@@ -177,8 +180,8 @@ pub(crate) enum OpenError {
 }
 
 impl PeerKeys {
-    pub(crate) fn new(group: Group, leaf: u8) -> PeerKeys {
-        PeerKeys { group, leaf, generations: Vec::new() }
+    pub(crate) fn new(provider: Arc<dyn Provider>, group: Group, leaf: u8) -> PeerKeys {
+        PeerKeys { provider, group, leaf, generations: Vec::new() }
     }
 
     /// Takes a new generation from its owner; says whether it was in order and signed.
@@ -211,15 +214,13 @@ impl PeerKeys {
         self.generations.retain(|g| g.until.is_none_or(|until| now < until));
     }
 
-    /// Opens a frame into `out` and remembers that it did.
+    /// Opens the frame that its SFrame header names by KID and counter into `out`, and remembers that it did.
     pub(crate) fn open(
         &mut self,
-        kid: Kid,
-        counter: u64,
+        (kid, counter): (Kid, u64),
         metadata: &[u8],
         sframe: &[u8],
         out: &mut Vec<u8>,
-        provider: &dyn Provider,
         now: Time,
     ) -> Result<(), OpenError> {
         if kid.leaf != self.leaf {
@@ -231,7 +232,7 @@ impl PeerKeys {
             .iter_mut()
             .find(|g| kid.epoch == self.group.epoch && g.rotation == kid.rotation)
             .ok_or(OpenError::NoKey)?;
-        let (group, secret) = (&self.group, &generation.secret);
+        let (group, secret, provider) = (&self.group, &generation.secret, &self.provider);
         // At most 16 openers a generation: the KID has four bits for the track.
         let (opener, window) = generation.openers.entry(kid.track).or_insert_with(|| {
             let number = kid.encode();
@@ -304,11 +305,13 @@ mod tests {
     fn keys() -> (OwnKeys, PeerKeys, Identity) {
         let group = Group::direct(CallId([1; 16]), [2; 32]);
         let identity = Identity::generate(&AwsLc, WallTime(1)).unwrap();
-        (OwnKeys::new(group, 1, Zeroizing::new([3; 32])), PeerKeys::new(group, 1), identity)
+        let provider: Arc<dyn Provider> = Arc::new(AwsLc);
+        let own = OwnKeys::new(provider.clone(), group, 1, Zeroizing::new([3; 32]));
+        (own, PeerKeys::new(provider, group, 1), identity)
     }
 
     fn seal(own: &mut OwnKeys, track: u8) -> (Kid, u64, Vec<u8>) {
-        let sealer = own.sealer(track, &AwsLc);
+        let sealer = own.sealer(track);
         let counter = sealer.sealed();
         let mut out = Vec::new();
         sealer.seal(b"m", b"voice", &mut out).unwrap();
@@ -321,7 +324,7 @@ mod tests {
         let (kid, counter, frame) = seal(&mut own, 0);
         let mut out = Vec::new();
         let mut open = |peer: &mut PeerKeys, kid, counter, metadata: &[u8]| {
-            peer.open(kid, counter, metadata, &frame, &mut out, &AwsLc, Time::ZERO)
+            peer.open((kid, counter), metadata, &frame, &mut out, Time::ZERO)
         };
         assert_eq!(open(&mut peer, kid, counter, b"m"), Err(OpenError::NoKey));
         assert!(peer.take(own.announce(&identity), &identity.public(), Time::ZERO));
@@ -358,9 +361,9 @@ mod tests {
         assert!(peer.take(own.announce(&identity), &owner, Time::from_millis(1000)));
         let mut out = Vec::new();
         let at = Time::from_millis(2900);
-        assert_eq!(peer.open(kid, counter, b"m", &frame, &mut out, &AwsLc, at), Ok(()));
+        assert_eq!(peer.open((kid, counter), b"m", &frame, &mut out, at), Ok(()));
         let at = Time::from_millis(3001);
-        assert_eq!(peer.open(kid, late_counter, b"m", &late, &mut out, &AwsLc, at), Err(OpenError::NoKey));
+        assert_eq!(peer.open((kid, late_counter), b"m", &late, &mut out, at), Err(OpenError::NoKey));
     }
 
     proptest::proptest! {

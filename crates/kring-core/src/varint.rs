@@ -5,7 +5,7 @@
 /// The largest value that a varint holds: 2⁶² − 1.
 pub const MAX: u64 = (1 << 62) - 1;
 
-/// How many bytes [`write`] uses for `value` (values above [`MAX`] are written as [`MAX`]).
+/// How many bytes [`write()`] uses for `value` (values above [`MAX`] are written as [`MAX`]).
 #[must_use]
 pub const fn len(value: u64) -> usize {
     match value {

@@ -190,11 +190,9 @@ impl Driver {
         }
         // The caller offered its preferred codecs before it knew what the callee receives.
         let wanted = shared.core(|call| (call.session().role(), media.offer(Some(call.peer_offer()))));
-        if let Some((Role::Caller, wanted)) = wanted {
-            if wanted.tracks != self.sent.tracks {
-                shared.core(|call| call.announce_tracks(&wanted));
-                self.sent = wanted;
-            }
+        if let Some((Role::Caller, wanted)) = wanted.filter(|(_, w)| w.tracks != self.sent.tracks) {
+            shared.core(|call| call.announce_tracks(&wanted));
+            self.sent = wanted;
         }
         shared.events.push(Event::Answered);
         self.engine = Some(Engine::start(&shared, *media, &self.sent));

@@ -388,18 +388,16 @@ async fn shake(common: &Common, connection: Connection) -> Option<Established> {
 async fn ring(common: Arc<Common>, mut established: Established, ringing: mpsc::Sender<Incoming>) {
     let peer = established.call.peer();
     let own = common.identity.public();
-    match common.pendings.find(&peer.fingerprint()) {
-        Some(pending) if own_dial_wins(&own, &peer) => {
-            if pending.established().await {
-                return decline(&common, established, Reason::BothDialled).await;
+    if let Some(pending) = common.pendings.find(&peer.fingerprint()) {
+        if !own_dial_wins(&own, &peer) {
+            match pending.adopt(established) {
+                Ok(()) => return,
+                // That dial is over; this is a call like any other.
+                Err(back) => established = *back,
             }
+        } else if pending.established().await {
+            return decline(&common, established, Reason::BothDialled).await;
         }
-        Some(pending) => match pending.adopt(established) {
-            Ok(()) => return,
-            // That dial is over; this is a call like any other.
-            Err(back) => established = *back,
-        },
-        None => {}
     }
     let Ok(place) = ringing.try_reserve() else {
         return decline(&common, established, Reason::Busy).await;

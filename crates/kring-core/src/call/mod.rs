@@ -228,10 +228,12 @@ impl Call {
     ) -> Result<Call, HandshakeError> {
         let group = Group::direct(session.call_id, session.handshake_hash);
         let (role, peer_leaf) = (session.role, session.role.other().leaf());
-        let own = OwnKeys::new(group, role.leaf(), random_secret(&*session.provider)?);
+        let provider = &session.provider;
+        let own = OwnKeys::new(provider.clone(), group, role.leaf(), random_secret(&**provider)?);
+        let peer_keys = PeerKeys::new(provider.clone(), group, peer_leaf);
         let peer_offer = Offer::decode(&std::mem::take(&mut session.offer))?;
         let mut call = Call {
-            inbox: Inbox::new(PeerKeys::new(group, peer_leaf)),
+            inbox: Inbox::new(peer_keys),
             session,
             phase: Phase::Ringing,
             timeouts,
@@ -455,7 +457,7 @@ impl Call {
         plaintext.extend_from_slice(payload);
         let mut metadata = Vec::with_capacity(FrameHeader::MAX_LEN);
         header.encode(&mut metadata);
-        self.own.sealer(track, &*self.session.provider).seal(&metadata, plaintext, sealed)?;
+        self.own.sealer(track).seal(&metadata, plaintext, sealed)?;
         let stream = self.own.kid(track).stream();
         // The tag's last bits are as good as random.
         let grease = sealed.last().copied().unwrap_or(0);

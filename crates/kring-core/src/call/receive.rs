@@ -160,11 +160,10 @@ impl Call {
     }
 
     fn peer_track_state(&mut self, track: u8, state: TrackState) {
-        if let Some(info) = self.peer_offer.tracks.iter_mut().find(|t| t.id == track) {
-            if info.state != state {
-                info.state = state;
-                self.event(Event::TrackState { track, state });
-            }
+        let changed = self.peer_offer.tracks.iter_mut().find(|t| t.id == track && t.state != state);
+        if let Some(info) = changed {
+            info.state = state;
+            self.event(Event::TrackState { track, state });
         }
     }
 
@@ -212,8 +211,7 @@ impl Call {
             let mut metadata = Vec::with_capacity(FrameHeader::MAX_LEN);
             header.encode(&mut metadata);
             let mut plaintext = Vec::new();
-            let provider = &*self.session.provider;
-            match self.inbox.keys.open(kid, counter, &metadata, &bytes, &mut plaintext, provider, now) {
+            match self.inbox.keys.open((kid, counter), &metadata, &bytes, &mut plaintext, now) {
                 Ok(()) => {
                     self.heard(now);
                     match track {

@@ -66,10 +66,9 @@ impl Acceptor {
     /// Lets callers with `ticket` through until it expires. Beyond [`MAX_TICKETS`], the one that ends first goes.
     pub fn add(&mut self, ticket: &Ticket) {
         self.issued.retain(|t| t.id != ticket.id());
-        if self.issued.len() >= MAX_TICKETS {
-            if let Some((first, _)) = self.issued.iter().enumerate().min_by_key(|(_, t)| t.expires) {
-                self.issued.swap_remove(first);
-            }
+        let first_to_end = self.issued.iter().enumerate().min_by_key(|(_, t)| t.expires);
+        if let Some((first, _)) = first_to_end.filter(|_| self.issued.len() >= MAX_TICKETS) {
+            self.issued.swap_remove(first);
         }
         self.issued.push(Issued {
             id: ticket.id(),
@@ -122,8 +121,17 @@ pub enum Progress {
 
 enum State {
     Message1,
-    Confirm { channel: Channel, noise: [u8; 32], call_id: CallId, handshake_hash: [u8; 32], ticket: TicketId },
+    Confirm(Box<Claim>),
     Failed,
+}
+
+/// What message 1 claims and `confirm` has to prove.
+struct Claim {
+    channel: Channel,
+    noise: [u8; 32],
+    call_id: CallId,
+    handshake_hash: [u8; 32],
+    ticket: TicketId,
 }
 
 /// A handshake begun by the other side.
@@ -153,9 +161,7 @@ impl Accept {
         self.reader.push(bytes);
         let result = match std::mem::replace(&mut self.state, State::Failed) {
             State::Message1 => self.message_1(acceptor, now),
-            State::Confirm { channel, noise, call_id, handshake_hash, ticket } => {
-                self.confirm(channel, noise, call_id, handshake_hash, ticket, acceptor, now)
-            }
+            State::Confirm(claim) => self.confirm(claim, acceptor, now),
             State::Failed => return Err(HandshakeError::Failed),
         };
         result.map_err(|e| acceptor.count(e))
@@ -214,27 +220,22 @@ impl Accept {
 
         let ticket = ticket.id;
         let (channel, handshake_hash) = Channel::new(state)?;
-        self.state = State::Confirm { channel, noise, call_id, handshake_hash, ticket };
+        self.state = State::Confirm(Box::new(Claim { channel, noise, call_id, handshake_hash, ticket }));
         Ok(Progress::Reply(out))
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn confirm(
         &mut self,
-        mut channel: Channel,
-        noise: [u8; 32],
-        call_id: CallId,
-        handshake_hash: [u8; 32],
-        ticket: TicketId,
+        mut claim: Box<Claim>,
         acceptor: &mut Acceptor,
         now: WallTime,
     ) -> Result<Progress, HandshakeError> {
         let frame = self.reader.next(MAX_FRAME).map_err(|_| HandshakeError::Malformed)?;
         let Some(frame) = frame else {
-            self.state = State::Confirm { channel, noise, call_id, handshake_hash, ticket };
+            self.state = State::Confirm(claim);
             return Ok(Progress::Waiting);
         };
-        let confirm = channel.open(frame)?;
+        let confirm = claim.channel.open(frame)?;
         let (mut certificate, mut offer) = (None, Vec::new());
         for field in Fields(&confirm) {
             match field? {
@@ -244,19 +245,19 @@ impl Accept {
             }
         }
         let certificate = certificate.ok_or(HandshakeError::Malformed)?;
-        certificate.check(&noise, now)?;
+        certificate.check(&claim.noise, now)?;
         acceptor.counters.completed += 1;
         Ok(Progress::Done(Box::new(Session {
             role: Role::Callee,
-            call_id,
+            call_id: claim.call_id,
             version: VERSION,
             peer: certificate.identity,
-            handshake_hash,
-            channel,
+            handshake_hash: claim.handshake_hash,
+            channel: claim.channel,
             reader: std::mem::take(&mut self.reader),
             provider: acceptor.provider.clone(),
             offer,
-            ticket,
+            ticket: claim.ticket,
         })))
     }
 }
