@@ -1,4 +1,55 @@
-//! End-to-end encrypted calls between people's own machines.
+//! End-to-end encrypted calls between people's own machines: voice and pictures over QUIC, with a Noise handshake
+//! that is post-quantum from the first day. No account, no server in between.
+//!
+//! A call in ten lines; the other side runs `kring answer`, or the second example:
+//!
+//! ```no_run
+//! use kring::capture::{Consent, TestCard, Tone};
+//! use kring::{Endpoint, Media, Ticket};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let ticket: Ticket = std::env::args().nth(1).ok_or("give me a ticket")?.parse()?;
+//!     let media = Media::new(Consent::to_nothing()).microphone(Tone::new()).camera(TestCard::new(640, 360, 30.0)?);
+//!     let endpoint = Endpoint::builder().build()?;
+//!     let call = endpoint.dial(&ticket, media);
+//!     println!("talking, protected by {:?}", call.connected().await?);
+//!     println!("{}", call.ended().await);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Taking calls:
+//!
+//! ```no_run
+//! use kring::capture::Consent;
+//! use kring::{DEFAULT_LIFETIME, Endpoint, Media};
+//!
+//! # async fn answer() -> Result<(), Box<dyn std::error::Error>> {
+//! let (identity, _new) = kring::store::load_or_create("kring/identity".as_ref())?;
+//! let endpoint = Endpoint::builder().identity(identity).bind("0.0.0.0:4433".parse()?).build()?;
+//! println!("send this to whoever may call you: {}", endpoint.ticket(DEFAULT_LIFETIME)?);
+//! while let Some(incoming) = endpoint.incoming().await {
+//!     println!("{} calls", incoming.peer().fingerprint());
+//!     let call = incoming.answer(Media::new(Consent::to_nothing()));
+//!     while let Some(event) = call.next_event().await {
+//!         println!("{event:?}");
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An app brings its own microphone, speaker, camera or view by the traits in [`capture`], and its own encoder or
+//! decoder by those in [`codec`]. A source that opens a device needs a [`Consent`](capture::Consent), which only local
+//! code makes; it starts once the call is answered and closes when the call ends.
+//!
+//! Everything here runs on tokio, and on threads of its own for media. Futures may be dropped at any point;
+//! dropping a [`Call`] hangs up.
+//!
+//! # Features
+//!
+//! `opus` and `h264` are on by default; without them an app brings its codecs.
 #![forbid(unsafe_code)]
 
 mod call;
