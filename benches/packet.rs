@@ -26,7 +26,8 @@ fn audio(c: &mut Criterion) {
     let mut frame_id = 0;
     let mut one = || {
         frame_id += 1;
-        (metadata.clear(), plaintext.clear());
+        metadata.clear();
+        plaintext.clear();
         header(frame_id).encode(&mut metadata);
         info.encode(&mut plaintext);
         plaintext.extend_from_slice(&payload);

@@ -1,6 +1,6 @@
 //! QUIC's variable-length integers (RFC 9000, section 16), always in their shortest form.
 //!
-//! Guarantee: [`read`] takes nothing that [`write`] would not have written, so every value has one encoding.
+//! Guarantee: [`read`] takes nothing that [`write()`] would not have written, so every value has one encoding.
 
 /// The largest value that a varint holds: 2⁶² − 1.
 pub const MAX: u64 = (1 << 62) - 1;

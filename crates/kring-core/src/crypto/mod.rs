@@ -2,8 +2,8 @@
 //!
 //! Guarantee: whatever holds a secret wipes it when dropped, and has no `Debug`, `Clone` or serialisation.
 //!
-//! Two backends need choosing between: ML-KEM-768 and AES-256-GCM, by aws-lc ([`aws_lc`], native) or in pure Rust
-//! ([`pure`], also for `wasm32`). X25519, Ed25519, ChaCha20-Poly1305, SHA-2 and HKDF are the same everywhere.
+//! Two backends need choosing between: ML-KEM-768 and AES-256-GCM, by aws-lc (feature `aws-lc`) or in pure Rust
+//! (feature `pure-rust`, also for `wasm32`). X25519, Ed25519, ChaCha20-Poly1305, SHA-2 and HKDF are the same everywhere.
 
 #[cfg(feature = "aws-lc")]
 pub mod aws_lc;
