@@ -1,6 +1,7 @@
 //! A captured call, its TLS opened with logged secrets: still no voice, picture, name, identity or static key in it.
 //!
 //! Needs `tshark`; says so and does nothing where it is missing.
+#![allow(clippy::print_stderr)] // a skipped test has to say so
 mod common;
 use common::*;
 use kring::codec::{
