@@ -12,9 +12,8 @@ use kring::{Endpoint, Ticket};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Write;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -100,41 +99,26 @@ impl rustls::KeyLog for Secrets {
     }
 }
 
-/// Passes packets between one caller and `callee`, and writes each to a capture file.
-fn capture(
-    callee: SocketAddr,
-    mut file: File,
-    stop: Arc<AtomicBool>,
-) -> (SocketAddr, std::thread::JoinHandle<()>) {
-    let wire = UdpSocket::bind("127.0.0.1:0").unwrap();
-    wire.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-    let address = wire.local_addr().unwrap();
+/// A wire that writes each packet to a capture file.
+fn captured_wire(callee: SocketAddr, mut file: File) -> Wire {
     // pcap: magic, version 2.4, no offset, no precision, snap length, link type 101 (raw IP).
     file.write_all(&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 101, 0, 0, 0])
         .unwrap();
-    let thread = std::thread::spawn(move || {
-        let (mut buffer, mut caller) = ([0; 65_536], None);
-        while !stop.load(Ordering::Relaxed) {
-            let Ok((len, from)) = wire.recv_from(&mut buffer) else { continue };
-            if from != callee {
-                caller = Some(from);
-            }
-            let Some(to) = (if from == callee { caller } else { Some(callee) }) else { continue };
-            wire.send_to(&buffer[..len], to).unwrap();
-            // As the two ends see it: from one port to the other's.
-            let ports = if from == callee { [4433u16, 5000] } else { [5000, 4433] };
-            let mut ip = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1];
-            ip[2..4].copy_from_slice(&(28 + len as u16).to_be_bytes());
-            ip.extend_from_slice(&[ports[0].to_be_bytes(), ports[1].to_be_bytes()].concat());
-            ip.extend_from_slice(&[(8 + len as u16).to_be_bytes(), [0; 2]].concat());
-            ip.extend_from_slice(&buffer[..len]);
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-            let head = [now.as_secs() as u32, now.subsec_micros(), ip.len() as u32, ip.len() as u32];
-            file.write_all(&head.map(u32::to_le_bytes).concat()).unwrap();
-            file.write_all(&ip).unwrap();
-        }
-    });
-    (address, thread)
+    Wire::to(callee, move |packet, from_callee| {
+        let len = packet.len() as u16;
+        // As the two ends see it: from one port to the other's.
+        let ports = if from_callee { [4433u16, 5000] } else { [5000, 4433] };
+        let mut ip = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1];
+        ip[2..4].copy_from_slice(&(28 + len).to_be_bytes());
+        ip.extend_from_slice(&[ports[0].to_be_bytes(), ports[1].to_be_bytes()].concat());
+        ip.extend_from_slice(&[(8 + len).to_be_bytes(), [0; 2]].concat());
+        ip.extend_from_slice(packet);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let head = [now.as_secs() as u32, now.subsec_micros(), ip.len() as u32, ip.len() as u32];
+        file.write_all(&head.map(u32::to_le_bytes).concat()).unwrap();
+        file.write_all(&ip).unwrap();
+        true
+    })
 }
 
 /// Every byte that the dissector got out, per data source, and how many datagram frames it saw.
@@ -191,8 +175,7 @@ async fn with_tls_opened_nothing_of_the_call_can_be_found() {
         builder.dangerous_key_log(log.clone()).build().unwrap()
     };
     let (a, b) = (make(), make());
-    let stop = Arc::new(AtomicBool::new(false));
-    let (wire, thread) = capture(b.local_addr().unwrap(), File::create(&pcap).unwrap(), stop.clone());
+    let mut wire = captured_wire(b.local_addr().unwrap(), File::create(&pcap).unwrap());
 
     let taken = Taken::default();
     let tapped = |name, hertz| {
@@ -202,7 +185,7 @@ async fn with_tls_opened_nothing_of_the_call_can_be_found() {
     };
     let (media_a, ear_a, eye_a) = tapped("Needle-Of-The-Caller", 440.0);
     let (media_b, ear_b, eye_b) = tapped("Needle-Of-The-Callee", 620.0);
-    let ticket = b.ticket_for(&[wire], HOUR).unwrap();
+    let ticket = b.ticket_for(&[wire.address], HOUR).unwrap();
     let dialled = a.dial(&ticket, media_a);
     let answered = rings(&b).await.answer(media_b);
     eventually("heard and seen through the wire", || {
@@ -214,8 +197,7 @@ async fn with_tls_opened_nothing_of_the_call_can_be_found() {
     .await;
     dialled.hang_up().await;
     end_of(&answered).await;
-    stop.store(true, Ordering::Relaxed);
-    thread.join().unwrap();
+    wire.cut();
 
     let (sources, datagrams) = opened(&pcap, &secrets);
     // That TLS was opened at all: media datagrams are told apart, and what TLS alone protects can be read.

@@ -6,7 +6,10 @@ use kring::capture::{
 };
 use kring::codec::Picture;
 use kring::{Call, End, Endpoint, Event, Incoming, Media, Ticket};
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub const HOUR: Duration = Duration::from_secs(3600);
@@ -133,4 +136,52 @@ pub async fn talking() -> (Endpoint, Endpoint, Call, Call) {
     within(10, dialled.connected()).await.unwrap();
     within(10, answered.connected()).await.unwrap();
     (a, b, dialled, answered)
+}
+
+/// A network between one caller and a callee, as a thread that passes UDP packets on.
+pub struct Wire {
+    /// Where the caller finds the callee.
+    pub address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Wire {
+    /// `passes` sees each packet, and whether it comes from the callee; it says whether the packet gets through.
+    pub fn to(callee: SocketAddr, mut passes: impl FnMut(&[u8], bool) -> bool + Send + 'static) -> Wire {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let address = socket.local_addr().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let (mut buffer, mut caller) = ([0; 65_536], None);
+            while !stopped.load(Ordering::Relaxed) {
+                let Ok((len, from)) = socket.recv_from(&mut buffer) else { continue };
+                let from_callee = from == callee;
+                if !from_callee {
+                    caller = Some(from);
+                }
+                let to = if from_callee { caller } else { Some(callee) };
+                if let Some(to) = to.filter(|_| passes(&buffer[..len], from_callee)) {
+                    let _ = socket.send_to(&buffer[..len], to);
+                }
+            }
+        });
+        Wire { address, stop, thread: Some(thread) }
+    }
+
+    /// Ends the thread; nothing gets through any more.
+    pub fn cut(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.cut();
+    }
 }
