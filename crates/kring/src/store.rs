@@ -9,6 +9,7 @@ use kring_core::identity::{Identity, IdentityError};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 use zeroize::Zeroizing;
 
 /// No identity is longer, in bytes.
@@ -59,26 +60,55 @@ pub enum StoreError {
 /// # Errors
 /// A [`StoreError`]; an existing file is never replaced by a new identity.
 pub fn load_or_create(path: &Path) -> Result<(Identity, bool), StoreError> {
+    let (identity, saving) = open(path)?;
+    let Some(saving) = saving else { return Ok((identity, false)) };
+    match saving.wait() {
+        Ok(()) => Ok((identity, true)),
+        // Another process was quicker: its identity is the one.
+        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+            Ok((load(path)?, false))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Like [`load_or_create`], but does not wait until a new identity is safe on the disk, which can take 0.1 s: an app
+/// that is about to dial can do that meanwhile. The identity is not the one to keep before [`Saving::wait`] says so.
+///
+/// # Errors
+/// A [`StoreError`]; an existing file is never replaced by a new identity.
+pub fn open(path: &Path) -> Result<(Identity, Option<Saving>), StoreError> {
     match load(path) {
         Ok(mut identity) => {
             if identity.renewal_due(wall()) {
                 identity.renew(&*default_provider(), wall())?;
-                save(&identity, path, true)?;
+                save(&identity.encode(), path, true)?;
             }
-            Ok((identity, false))
+            Ok((identity, None))
         }
         Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             let identity = Identity::generate(&*default_provider(), wall())?;
-            match save(&identity, path, false) {
-                Ok(()) => Ok((identity, true)),
-                // Another process was quicker: its identity is the one.
-                Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
-                    Ok((load(path)?, false))
-                }
-                Err(error) => Err(error),
-            }
+            let (bytes, to) = (identity.encode(), path.to_owned());
+            let failed = |source| StoreError::Io { doing: "write", path: path.to_owned(), source };
+            let thread = std::thread::Builder::new().name("kring-store".into());
+            let thread = thread.spawn(move || save(&bytes, &to, false)).map_err(failed)?;
+            Ok((identity, Some(Saving(thread))))
         }
         Err(error) => Err(error),
+    }
+}
+
+/// A new identity on its way to the disk.
+#[must_use = "a new identity is lost unless its saving is waited for"]
+pub struct Saving(JoinHandle<Result<(), StoreError>>);
+
+impl Saving {
+    /// Waits until the file is whole and safe.
+    ///
+    /// # Errors
+    /// A [`StoreError`], say if another process has made an identity there meanwhile: that one is kept.
+    pub fn wait(self) -> Result<(), StoreError> {
+        self.0.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 
@@ -103,13 +133,13 @@ pub fn load(path: &Path) -> Result<Identity, StoreError> {
     Identity::decode(&bytes).map_err(|source| StoreError::Damaged { path: path.to_owned(), source })
 }
 
-fn save(identity: &Identity, path: &Path, replace: bool) -> Result<(), StoreError> {
+fn save(bytes: &[u8], path: &Path, replace: bool) -> Result<(), StoreError> {
     let failed = |source| StoreError::Io { doing: "write", path: path.to_owned(), source };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed)?;
     // tempfile makes it with mode 0600.
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(&identity.encode()).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     let kept = if replace { file.persist(path) } else { file.persist_noclobber(path) };
     kept.map_err(|e| failed(e.error))?;
