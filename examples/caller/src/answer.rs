@@ -1,0 +1,247 @@
+//! `kring answer`: gives out a ticket and takes calls, one at a time. Nobody is let in whom no one let in: without a
+//! terminal to ask at and without `--accept all`, every call is declined.
+
+use crate::app::{App, tracks_json, tracks_text};
+use crate::args::Accept;
+use crate::exit::{Exit, Failure};
+use crate::keys::{self, Key, Keys};
+use crate::media::{self, Meters};
+use crate::qr;
+use crate::record::Recorder;
+use crate::stats;
+use crate::stop::Stop;
+use crate::talk::talk;
+use crate::ticket::TicketFile;
+use kring::{Endpoint, Incoming, Ticket, TicketError};
+use serde_json::json;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// What `answer` has besides the common options.
+pub(crate) struct Settings {
+    pub(crate) accept: Accept,
+    pub(crate) expires: Duration,
+    pub(crate) ticket_file: Option<TicketFile>,
+}
+
+pub(crate) async fn run(mut app: App, settings: Settings) -> Result<Exit, Failure> {
+    let recorder = app.recorder(app.common.record.as_deref())?;
+    let endpoint = app.endpoint()?;
+    let ticket = endpoint.ticket(settings.expires).map_err(|error| match error {
+        TicketError::Addresses { .. } => {
+            Failure::new(Exit::Bind, "expected a network address of this machine to put into the ticket, found none; connect it, or give one with --bind")
+        }
+        error => Failure::new(Exit::Bind, error),
+    })?;
+    if let Some(file) = settings.ticket_file {
+        file.write(&ticket)?;
+    }
+    show(&app, &endpoint, &ticket);
+    if settings.accept == Accept::Ask && !app.output.can_ask() {
+        app.output
+            .warn("there is no terminal to ask at, so every call is declined; use --accept all to take them");
+    }
+    let mut answering = Answering {
+        app: &mut app,
+        endpoint: &endpoint,
+        accept: settings.accept,
+        recorder,
+        calls: 0,
+        talked: 0,
+    };
+    let expiry = tokio::time::Instant::now() + settings.expires;
+    let stop = answering.until_stopped(expiry).await;
+    let talked = answering.talked;
+    if let Some(recorder) = answering.recorder {
+        recorder.finish().await;
+    }
+    endpoint.close().await;
+    match stop {
+        _ if app.output.had_write_trouble() => Ok(Exit::Write),
+        Stop::Time => Ok(Exit::Done),
+        _ if talked > 0 => Ok(Exit::Done),
+        stop => Ok(stop.unanswered()),
+    }
+}
+
+fn show(app: &App, endpoint: &Endpoint, ticket: &Ticket) {
+    let listens = endpoint.local_addr().map(|a| a.to_string()).unwrap_or_default();
+    if app.output.terminal() {
+        let (columns, rows) = crossterm::terminal::size().unwrap_or((80, 24));
+        // A row is left for the cursor.
+        let lines = qr::draw(&ticket.to_qr_text(), usize::from(rows.saturating_sub(1)), columns.into());
+        for line in lines.unwrap_or_default() {
+            // White on black, whatever the terminal's colours are.
+            app.output.line(&format!("\x1b[97;40m{line}\x1b[0m"));
+        }
+    }
+    let fields = json!({"ticket": ticket.to_string(), "expires": ticket.expires().0, "listens": listens});
+    app.output.event("ticket", fields, &ticket.to_string());
+    app.output.event(
+        "waiting",
+        json!({}),
+        &format!("waiting for calls at {listens}; whoever holds the ticket may call"),
+    );
+}
+
+struct Answering<'a> {
+    app: &'a mut App,
+    endpoint: &'a Endpoint,
+    accept: Accept,
+    /// For the next call.
+    recorder: Option<Recorder>,
+    /// Calls that were taken.
+    calls: u32,
+    /// Calls that came about.
+    talked: u32,
+}
+
+impl Answering<'_> {
+    async fn until_stopped(&mut self, expiry: tokio::time::Instant) -> Stop {
+        let stopper = self.app.stopper.clone();
+        let mut tick = interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut valid = true;
+        loop {
+            let incoming = tokio::select! {
+                biased;
+                stop = stopper.stopped() => return stop,
+                incoming = self.endpoint.incoming() => incoming,
+                () = tokio::time::sleep_until(expiry), if valid => {
+                    valid = false;
+                    self.app.output.warn("the ticket has expired, so nobody can call any more; start again for a new one");
+                    continue;
+                }
+                _ = tick.tick(), if self.app.stats.is_some() => {
+                    if let Some(file) = &mut self.app.stats {
+                        file.write(&stats::waiting(&self.app.clock), &self.app.output);
+                    }
+                    continue;
+                }
+            };
+            let Some(incoming) = incoming else { return stopper.stopped().await };
+            if let Some(stop) = self.take(incoming).await {
+                return stop;
+            }
+        }
+    }
+
+    /// Deals with one caller; gives the reason if the program should end meanwhile.
+    async fn take(&mut self, incoming: Incoming) -> Option<Stop> {
+        let rang = Instant::now();
+        let who = self.announce(&incoming);
+        match self.decide(&incoming, &who).await {
+            Decision::Answer => {}
+            Decision::Decline => {
+                incoming.decline();
+                return None;
+            }
+            Decision::GaveUp => return None,
+            Decision::Stop(stop) => {
+                incoming.decline();
+                return Some(stop);
+            }
+        }
+        self.calls += 1;
+        let recorder = self.next_recorder();
+        let tape = recorder.as_ref().map(Recorder::tape);
+        let meters = Meters::new();
+        let media = match media::open(&self.app.common, &meters, tape.as_ref()) {
+            Ok(media) => media,
+            Err(failure) => {
+                incoming.decline();
+                self.app.output.warn(format_args!("the call was declined: {}", failure.message));
+                if let Some(recorder) = recorder {
+                    recorder.finish().await;
+                }
+                return None;
+            }
+        };
+        if let Some(tape) = &tape {
+            tape.line("ringing", rang, json!({}));
+        }
+        let call = incoming.answer(media);
+        drop(tape);
+        let talked = talk(self.app, call, recorder, meters, Some(self.endpoint)).await;
+        self.talked += u32::from(talked.answered);
+        if talked.stopped.is_none() {
+            self.app.output.event("waiting", json!({}), "waiting for the next call");
+        }
+        talked.stopped
+    }
+
+    /// Tells who calls; gives the name to ask with.
+    fn announce(&self, incoming: &Incoming) -> String {
+        let fingerprint = incoming.peer().fingerprint().to_string();
+        let who = match incoming.name() {
+            "" => fingerprint.clone(),
+            name => format!("\"{name}\" (unverified) {fingerprint}"),
+        };
+        let fields = json!({
+            "peer": fingerprint,
+            "name": incoming.name(),
+            "from": incoming.from().to_string(),
+            "tracks": tracks_json(incoming.tracks()),
+        });
+        let text = format!("{who} calls, to send {}", tracks_text(incoming.tracks()));
+        self.app.output.event("ringing", fields, &text);
+        who
+    }
+
+    async fn decide(&self, incoming: &Incoming, who: &str) -> Decision {
+        if self.accept == Accept::All {
+            return Decision::Answer;
+        }
+        let output = &self.app.output;
+        let mut keys = Keys::read(output);
+        if keys.is_none() {
+            let text = "declined, as there is no terminal to ask at; use --accept all to take calls";
+            output.event("declined", json!({"reason": "no-terminal"}), text);
+            return Decision::Decline;
+        }
+        output.line("answer? y/n");
+        loop {
+            tokio::select! {
+                biased;
+                stop = self.app.stopper.stopped() => return Decision::Stop(stop),
+                end = incoming.given_up() => {
+                    output.event("gave-up", json!({}), &format!("{who} gave up: {end}"));
+                    return Decision::GaveUp;
+                }
+                Some(other) = self.endpoint.incoming() => {
+                    output.line("somebody else calls too and is told that you are busy");
+                    other.busy();
+                }
+                key = keys::next(&mut keys) => match key {
+                    Key::Char('y') => return Decision::Answer,
+                    Key::Char('n' | 'q') => {
+                        output.event("declined", json!({"reason": "person"}), "declined");
+                        return Decision::Decline;
+                    }
+                    Key::Interrupt => self.app.stopper.stop(Stop::Interrupted),
+                    Key::Char(_) => output.line("answer? y/n"),
+                },
+            }
+        }
+    }
+
+    /// The first call is recorded in the folder itself, further ones in 2, 3, … below it.
+    fn next_recorder(&mut self) -> Option<Recorder> {
+        if let Some(first) = self.recorder.take() {
+            return Some(first);
+        }
+        let folder = self.app.common.record.as_deref().map(|dir: &Path| dir.join(self.calls.to_string()));
+        self.app.recorder(folder.as_deref()).unwrap_or_else(|failure| {
+            self.app.output.write_trouble(format_args!("this call is not recorded: {}", failure.message));
+            None
+        })
+    }
+}
+
+enum Decision {
+    Answer,
+    Decline,
+    GaveUp,
+    Stop(Stop),
+}

@@ -1,0 +1,90 @@
+//! What both commands have in common: clock, output, and what ends them.
+
+use crate::args::Common;
+use crate::clock::Clock;
+use crate::exit::Failure;
+use crate::home;
+use crate::output::Output;
+use crate::record::Recorder;
+use crate::stats::StatsFile;
+use crate::stop::Stopper;
+use kring::{Endpoint, TrackInfo, TrackSource};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Arc;
+
+pub(crate) struct App {
+    pub(crate) clock: Clock,
+    pub(crate) output: Arc<Output>,
+    pub(crate) stopper: Stopper,
+    pub(crate) stats: Option<StatsFile>,
+    pub(crate) common: Common,
+}
+
+impl App {
+    /// Opens the statistics file, and says so if nothing is sent.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub(crate) fn new(
+        clock: Clock,
+        output: Arc<Output>,
+        stopper: Stopper,
+        common: Common,
+    ) -> Result<App, Failure> {
+        let stats = common.stats.as_deref().map(StatsFile::create).transpose()?;
+        if common.mic == crate::args::Microphone::None && common.camera == crate::args::Camera::None {
+            output.warn(
+                "nothing is sent, as neither --mic nor --camera is given; see --help for what they take",
+            );
+        }
+        Ok(App { clock, output, stopper, stats, common })
+    }
+
+    /// Begins a recording, if one is wanted.
+    pub(crate) fn recorder(&self, folder: Option<&Path>) -> Result<Option<Recorder>, Failure> {
+        folder.map(|folder| Recorder::open(folder, self.clock, self.output.clone())).transpose()
+    }
+
+    /// Loads the identity and binds the socket.
+    pub(crate) fn endpoint(&self) -> Result<Endpoint, Failure> {
+        let loaded = home::identity(self.common.home.home.clone())?;
+        if loaded.new {
+            let (path, fingerprint) = (loaded.path.display(), loaded.identity.fingerprint());
+            let fields = json!({"fingerprint": fingerprint.to_string(), "path": path.to_string()});
+            self.output.event("new-identity", fields, &format!("new identity {fingerprint}, kept in {path}"));
+        }
+        let endpoint = Endpoint::builder().identity(loaded.identity).bind(self.common.bind).build();
+        endpoint.map_err(|error| Failure::new(crate::exit::Exit::Bind, error))
+    }
+}
+
+/// Somebody's tracks in words.
+pub(crate) fn tracks_text(tracks: &[TrackInfo]) -> String {
+    let one = |track: &TrackInfo| {
+        let source = source_name(track.source);
+        track.size.map_or(source.to_owned(), |(w, h)| format!("{source} {w}x{h}"))
+    };
+    match tracks {
+        [] => "nothing".into(),
+        tracks => tracks.iter().map(one).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Somebody's tracks as JSON.
+pub(crate) fn tracks_json(tracks: &[TrackInfo]) -> Value {
+    let one = |track: &TrackInfo| {
+        let (width, height) = track.size.unzip();
+        json!({"source": source_name(track.source), "codec": track.codec, "w": width, "h": height})
+    };
+    tracks.iter().map(one).collect()
+}
+
+fn source_name(source: TrackSource) -> &'static str {
+    match source {
+        TrackSource::Microphone => "microphone",
+        TrackSource::Camera => "camera",
+        TrackSource::Screen => "screen",
+        _ => "something",
+    }
+}

@@ -1,0 +1,292 @@
+//! The command line: what parses here is complete and in range.
+
+use crate::exit;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The longest that a ticket may hold.
+const MAX_EXPIRY: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// End-to-end encrypted calls from a terminal.
+#[derive(Parser, Debug)]
+#[command(name = "kring", version, after_help = exit::table(), max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Print a ticket and its QR code, and wait for calls.
+    #[command(after_help = exit::table())]
+    Answer(Answer),
+    /// Call the holder of a ticket.
+    #[command(after_help = exit::table())]
+    Call(Call),
+    /// Show this device's identity.
+    Id(Home),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Answer {
+    /// Whose calls are taken: `ask` asks for each (and declines where there is no terminal), `all` takes every one.
+    /// `all` is consent to send what the options below name to whoever holds the ticket
+    #[arg(long, value_enum, default_value = "ask")]
+    pub(crate) accept: Accept,
+    /// Write the ticket to this file too, readable by its owner only
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ticket_file: Option<PathBuf>,
+    /// How long the ticket holds: a number with s, m, h or d, at most 30d
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration)]
+    pub(crate) expires: Duration,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Call {
+    /// The ticket (kring1…), `-` to read it from standard input, `@FILE` to read it from a file. Without it, the
+    /// environment's KRING_TICKET. A ticket is a secret: on the command line other users of this machine may see it
+    pub(crate) ticket: Option<String>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Common {
+    /// What is sent as sound: FILE.wav, `tone` or `none`
+    #[arg(long, value_name = "WHAT", default_value = "none", value_parser = microphone)]
+    pub(crate) mic: Microphone,
+    /// Where sound is played: `none`, in real time into nothing
+    #[arg(long, value_name = "WHAT", default_value = "none", value_parser = speaker)]
+    pub(crate) speaker: Nowhere,
+    /// What is sent as pictures: FILE.y4m, `testcard` or `none`
+    #[arg(long, value_name = "WHAT", default_value = "none", value_parser = camera)]
+    pub(crate) camera: Camera,
+    /// Where pictures are shown: `none`
+    #[arg(long, value_name = "WHAT", default_value = "none", value_parser = view)]
+    pub(crate) view: Nowhere,
+    /// Listen at this address and port; port 0 is one that the system chooses
+    #[arg(long, value_name = "ADDR:PORT", default_value_t = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))]
+    pub(crate) bind: SocketAddr,
+    /// End after so many seconds, counted from the program's start
+    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) run_for: Option<Duration>,
+    /// Write a JSON line of statistics to this file each second
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats: Option<PathBuf>,
+    /// Record what is played and shown into this folder; the other side is told
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<PathBuf>,
+    /// Tell what happens as JSON lines on standard output; nothing is asked then
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The most that sound and pictures together may take, in kbit/s
+    #[arg(long, value_name = "KBIT", default_value = "2000", value_parser = clap::value_parser!(u32).range(24..=20_000))]
+    pub(crate) max_rate: u32,
+    /// How you want to be called; the other side sees that nobody has checked it
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = name)]
+    pub(crate) name: String,
+    /// Echo cancellation and noise suppression: `auto` is off for files
+    #[arg(long, value_name = "auto|on|off", default_value = "auto", value_parser = processing)]
+    pub(crate) processing: Processing,
+    #[command(flatten)]
+    pub(crate) home: Home,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Home {
+    /// Where the identity is kept [default: the environment's KRING_HOME, else the system's folder for data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Accept {
+    Ask,
+    All,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Microphone {
+    None,
+    Tone,
+    File(PathBuf),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Camera {
+    None,
+    TestCard,
+    File(PathBuf),
+}
+
+/// Sound and pictures go into nothing, or into a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Nowhere;
+
+/// Sound is sent as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Processing;
+
+/// Whether `text` is `kind` or `kind:SOMETHING`.
+fn names(text: &str, kind: &str) -> bool {
+    text.split(':').next() == Some(kind)
+}
+
+fn microphone(text: &str) -> Result<Microphone, String> {
+    match text {
+        "" => Err("expected FILE.wav, tone or none, came nothing".into()),
+        "none" => Ok(Microphone::None),
+        "tone" => Ok(Microphone::Tone),
+        _ if names(text, "device") => {
+            Err("this build has no device support yet; use FILE.wav, tone or none".into())
+        }
+        file => Ok(Microphone::File(file.into())),
+    }
+}
+
+fn camera(text: &str) -> Result<Camera, String> {
+    match text {
+        "" => Err("expected FILE.y4m, testcard or none, came nothing".into()),
+        "none" => Ok(Camera::None),
+        "testcard" => Ok(Camera::TestCard),
+        _ if names(text, "device") || names(text, "screen") => {
+            Err("this build has no device support yet; use FILE.y4m, testcard or none".into())
+        }
+        file => Ok(Camera::File(file.into())),
+    }
+}
+
+fn speaker(text: &str) -> Result<Nowhere, String> {
+    match text {
+        "none" => Ok(Nowhere),
+        _ if names(text, "device") => {
+            Err("this build has no device support yet; use none, and --record to keep what is played".into())
+        }
+        _ => Err("expected none; use --record to keep what is played".into()),
+    }
+}
+
+fn view(text: &str) -> Result<Nowhere, String> {
+    match text {
+        "none" => Ok(Nowhere),
+        "window" | "terminal" => {
+            Err("this build has no device support yet; use none, and --record to keep what is shown".into())
+        }
+        _ => Err("expected none; use --record to keep what is shown".into()),
+    }
+}
+
+fn processing(text: &str) -> Result<Processing, String> {
+    match text {
+        "auto" | "off" => Ok(Processing),
+        "on" => Err("this version has no sound processing yet; use auto or off".into()),
+        _ => Err("expected auto or off".into()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("expected seconds, more than 0 and at most a year, came {text:?}");
+    let seconds: f64 = text.parse().map_err(|_| wrong())?;
+    // Not a number is in no range.
+    if seconds > 0.0 && seconds <= 365.0 * 86_400.0 {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err(wrong())
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("expected a number with s, m, h or d, such as 24h, at most 30d; came {text:?}");
+    let unit = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some('d') => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    let duration = Duration::from_secs(number.checked_mul(unit).ok_or_else(wrong)?);
+    if duration.is_zero() || duration > MAX_EXPIRY { Err(wrong()) } else { Ok(duration) }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    match text.chars().count() {
+        0..=64 => Ok(text.into()),
+        came => Err(format!("expected a name of at most 64 characters, came {came}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("kring").chain(line.split_whitespace()))
+    }
+
+    fn refused(line: &str) -> String {
+        parse(line).expect_err(line).to_string()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn nothing_is_sent_unless_it_is_named() {
+        let Command::Answer(answer) = parse("answer").unwrap().command else { panic!() };
+        assert_eq!((answer.common.mic, answer.common.camera), (Microphone::None, Camera::None));
+        assert_eq!(answer.accept, Accept::Ask);
+        assert_eq!(answer.expires, kring::DEFAULT_LIFETIME);
+    }
+
+    #[test]
+    fn devices_are_refused_with_what_to_use_instead() {
+        let lines = [
+            ("call x --mic device", "tone"),
+            ("call x --mic device:Headset", "tone"),
+            ("call x --camera screen:1", "testcard"),
+            ("answer --speaker device", "--record"),
+            ("answer --view window", "--record"),
+        ];
+        for (line, instead) in lines {
+            let text = refused(line);
+            assert!(text.contains("no device support yet") && text.contains(instead), "{line}: {text}");
+        }
+        assert!(refused("answer --processing on").contains("no sound processing yet"));
+        refused("call x --relay https://example.org");
+    }
+
+    #[test]
+    fn a_file_may_be_called_like_anything_else() {
+        assert_eq!(microphone("a.wav"), Ok(Microphone::File("a.wav".into())));
+        assert_eq!(microphone("./tone"), Ok(Microphone::File("./tone".into())));
+        assert_eq!(camera("devices.y4m"), Ok(Camera::File("devices.y4m".into())));
+    }
+
+    #[test]
+    fn durations_are_read_and_kept_in_range() {
+        assert_eq!(duration("90m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("30d"), Ok(MAX_EXPIRY));
+        for wrong in ["", "24", "h", "0h", "31d", "-1h", "1.5h", "99999999999999999999d", "1ü"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(seconds("29.5"), Ok(Duration::from_millis(29_500)));
+        for wrong in ["0", "-1", "NaN", "inf", "1e99", "x", ""] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn rates_and_names_are_kept_in_range() {
+        refused("call x --max-rate 23");
+        refused("call x --max-rate 20001");
+        assert!(name(&"x".repeat(64)).is_ok() && name(&"ü".repeat(65)).is_err());
+    }
+}

@@ -1,0 +1,117 @@
+//! From options to sources and sinks. Every file is checked before anything is dialled or bound.
+
+use crate::args::{Camera, Common, Microphone};
+use crate::exit::{Exit, Failure};
+use crate::record::Tape;
+use crate::tap::{Meter, TapCamera, TapMicrophone, TapSpeaker, TapView};
+use kring::Media;
+use kring::capture::{
+    AudioSource, Consent, NullSpeaker, NullView, SourceError, TestCard, Tone, VideoSource, WavSource,
+    Y4mSource, y4m,
+};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek};
+use std::path::Path;
+use std::sync::Arc;
+
+/// How loud the two sides are.
+#[derive(Clone)]
+pub(crate) struct Meters {
+    pub(crate) own: Arc<Meter>,
+    pub(crate) peer: Arc<Meter>,
+}
+
+impl Meters {
+    pub(crate) fn new() -> Meters {
+        Meters { own: Meter::new(), peer: Meter::new() }
+    }
+}
+
+/// Opens what is to be sent, so that a wrong file is found now.
+///
+/// # Errors
+/// Says which file, what was expected and what came.
+pub(crate) fn check(common: &Common) -> Result<(), Failure> {
+    microphone(&common.mic).and(camera(&common.camera)).map_err(wrong)?;
+    if let Camera::File(path) = &common.camera {
+        whole(path)
+            .map_err(|text| Failure::new(Exit::MediaFile, format!("--camera {}: {text}", path.display())))?;
+    }
+    Ok(())
+}
+
+/// What this side brings to one call, each file opened afresh.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn open(common: &Common, meters: &Meters, tape: Option<&Tape>) -> Result<Media, Failure> {
+    // Files and synthetic sources need no consent; devices would get theirs here, from the command line.
+    let mut media = Media::new(Consent::to_nothing()).name(&common.name).max_rate(common.max_rate * 1000);
+    if let Some(source) = microphone(&common.mic).map_err(wrong)? {
+        media = media.microphone(TapMicrophone::new(source, meters.own.clone(), tape.cloned()));
+    }
+    if let Some(source) = camera(&common.camera).map_err(wrong)? {
+        media = media.camera(TapCamera::new(source, tape.cloned()));
+    }
+    media = media.speaker(TapSpeaker::new(Box::new(NullSpeaker::new()), meters.peer.clone(), tape.cloned()));
+    if let Some(tape) = tape {
+        media = media.view(TapView::new(Box::new(NullView), tape.clone())).recording(true);
+    }
+    Ok(media)
+}
+
+fn wrong(error: SourceError) -> Failure {
+    Failure::new(Exit::MediaFile, error)
+}
+
+fn microphone(named: &Microphone) -> Result<Option<Box<dyn AudioSource>>, SourceError> {
+    Ok(match named {
+        Microphone::None => None,
+        Microphone::Tone => Some(Box::new(Tone::new())),
+        Microphone::File(path) => Some(Box::new(WavSource::open(path)?)),
+    })
+}
+
+fn camera(named: &Camera) -> Result<Option<Box<dyn VideoSource>>, SourceError> {
+    Ok(match named {
+        Camera::None => None,
+        Camera::TestCard => Some(Box::new(TestCard::new(640, 360, 30.0)?)),
+        Camera::File(path) => Some(Box::new(Y4mSource::open(path)?)),
+    })
+}
+
+/// Checks that every picture of a Y4M file is there in full, by its headers alone.
+fn whole(path: &Path) -> Result<(), String> {
+    let unreadable = |error: std::io::Error| format!("cannot be read ({error}); check the file and its disk");
+    let file = File::open(path).map_err(unreadable)?;
+    let about = file.metadata().map_err(unreadable)?;
+    if !about.is_file() {
+        return Ok(());
+    }
+    // A small buffer: it is filled anew for each picture.
+    let mut input = BufReader::with_capacity(64, file);
+    let header = y4m::parse_header(&mut input).map_err(|e| e.to_string())?;
+    let mut at = input.stream_position().map_err(unreadable)?;
+    let mut index = 0;
+    while at < about.len() {
+        let mut line = Vec::new();
+        input.by_ref().take(1024).read_until(b'\n', &mut line).map_err(unreadable)?;
+        if !line.starts_with(b"FRAME") || !line.ends_with(b"\n") {
+            return Err(format!(
+                "expected FRAME before picture {index}, came something else; the file is damaged, copy it anew"
+            ));
+        }
+        let length = header.picture_length() as u64;
+        let begin = at + line.len() as u64;
+        if begin + length > about.len() {
+            let got = about.len() - begin;
+            return Err(format!(
+                "expected {length} bytes of picture {index}, the file holds {got}: it is cut off, copy it anew"
+            ));
+        }
+        input.seek_relative(length as i64).map_err(unreadable)?;
+        at = begin + length;
+        index += 1;
+    }
+    Ok(())
+}
