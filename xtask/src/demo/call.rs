@@ -1,6 +1,7 @@
 //! Two `kring` programs that call each other over loopback. Whatever happens, both are gone when this returns: told
 //! to end, and after three seconds made to.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -59,10 +60,7 @@ pub(crate) fn hold(kring: &Path, out: &Path, sides: &Sides, seconds: u32) -> Res
     command.args(["--accept", "all", "--bind", "127.0.0.1:0", "--ticket-file"]).arg(&ticket_file);
     let mut answer = Running::start("answer", command, &say)?;
     let began = Instant::now();
-    let ticket = loop {
-        if let Some(ticket) = read_ticket(&ticket_file) {
-            break ticket;
-        }
+    while !has_ticket(&ticket_file) {
         show.lines();
         interrupted.check()?;
         if let Some(status) = answer.ended()? {
@@ -76,10 +74,13 @@ pub(crate) fn hold(kring: &Path, out: &Path, sides: &Sides, seconds: u32) -> Res
             )));
         }
         thread::sleep(Duration::from_millis(20));
-    };
+    }
 
     let mut command = caller(kring, "call", out, &sides.call, seconds + 1);
-    command.arg(ticket.trim());
+    // The ticket itself is a secret, and command lines are there for all to see.
+    let mut at_file = OsString::from("@");
+    at_file.push(&ticket_file);
+    command.arg(at_file);
     let mut call = Running::start("call", command, &say)?;
     let began = Instant::now();
     show.begin();
@@ -127,8 +128,8 @@ fn clear(folder: &Path) -> Result<(), Failure> {
     fs::create_dir_all(folder.join("home")).map_err(bad)
 }
 
-fn read_ticket(file: &Path) -> Option<String> {
-    fs::read_to_string(file).ok().filter(|t| !t.trim().is_empty())
+fn has_ticket(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|m| m.len() > 0)
 }
 
 fn unexpected_end(role: &str, status: ExitStatus, when: &str) -> Failure {
