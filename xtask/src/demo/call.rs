@@ -38,9 +38,10 @@ const GRACE: Duration = Duration::from_secs(15);
 /// How long a program may take to end when told to.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-/// Where a side's recording goes, and below it its keys.
+/// Where a side's recording goes, and below it its keys. The role is `answer` or `call`.
 pub(crate) fn recording(out: &Path, role: &str) -> PathBuf {
-    out.join(format!("recorded-by-{role}"))
+    // By the caller, by the answerer.
+    out.join(format!("recorded-by-{role}er"))
 }
 
 /// Holds a call of that many seconds; the two [`recording`]s, of `answer` and of `call`, are then there.
