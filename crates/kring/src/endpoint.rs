@@ -2,18 +2,19 @@
 
 use crate::call::Call;
 use crate::clock::{Clock, wall};
-use crate::dial::Pendings;
+use crate::dial::Dials;
 use crate::driver::{self, Established};
 use crate::event::{End, close};
 use crate::media::Media;
-use crate::shared::Shared;
+use crate::shared::{Shared, Stage};
 use kring_core::call::{Timeouts, own_dial_wins};
-use kring_core::control::{Offer, Reason, TrackInfo};
+use kring_core::control::Reason;
 use kring_core::crypto::{Provider, default_provider};
 use kring_core::handshake::{
     Accept, Acceptor, Binding, Counters, DEADLINE, EXPORTER_LABEL, HandshakeError, Progress,
 };
 use kring_core::identity::{Identity, PublicIdentity};
+use kring_core::offer::{Offer, TrackInfo};
 use kring_core::ticket::{MAX_ADDRESSES, Ticket, TicketError, TicketId};
 use kring_net::{BindError, Connection};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -86,7 +87,7 @@ impl EndpointBuilder {
             net,
             clock: Clock::new(),
             timeouts: self.timeouts,
-            pendings: Pendings::default(),
+            dials: Dials::default(),
         });
         let accepting = tokio::spawn(accept_all(shared.clone(), ringing));
         Ok(Endpoint {
@@ -102,7 +103,7 @@ pub(crate) struct Common {
     pub(crate) net: kring_net::Endpoint,
     pub(crate) clock: Clock,
     pub(crate) timeouts: Timeouts,
-    pub(crate) pendings: Pendings,
+    pub(crate) dials: Dials,
     acceptor: Mutex<Acceptor>,
 }
 
@@ -388,7 +389,7 @@ async fn shake(common: &Common, connection: Connection) -> Option<Established> {
 async fn ring(common: Arc<Common>, mut established: Established, ringing: mpsc::Sender<Incoming>) {
     let peer = established.call.peer();
     let own = common.identity.public();
-    if let Some(pending) = common.pendings.find(&peer.fingerprint()) {
+    if let Some(pending) = common.dials.find(&peer.fingerprint()) {
         if !own_dial_wins(&own, &peer) {
             match pending.adopt(established) {
                 Ok(()) => return,
@@ -411,6 +412,8 @@ async fn ring(common: Arc<Common>, mut established: Established, ringing: mpsc::
         let outcome = driver::run(&running, established, None, Offer::default()).await;
         running.over(outcome.end);
     });
+    // The app may refuse it at once, and what it says goes to the protocol: wait until the driver has that.
+    let _ = shared.stage().wait_for(|stage| *stage != Stage::Dialling).await;
     let call = Some(Call::new(shared.clone(), task));
     place.send(Incoming { call, shared, peer, offer, ticket, from });
 }
