@@ -64,10 +64,10 @@ impl Keys {
 
 /// The next key; never, without a terminal.
 pub(crate) async fn next(keys: &mut Option<Keys>) -> Key {
-    if let Some(keys) = keys {
-        if let Some(key) = keys.pressed.recv().await {
-            return key;
-        }
+    if let Some(keys) = keys
+        && let Some(key) = keys.pressed.recv().await
+    {
+        return key;
     }
     std::future::pending().await
 }

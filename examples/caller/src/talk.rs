@@ -72,8 +72,10 @@ pub(crate) async fn talk(
         }
     };
     let at = Instant::now();
-    // Statistics end with the moment of the end.
-    talk.second(&call, at);
+    // Statistics go to the end, but rates over a moment would say nothing.
+    if at.duration_since(talk.counted) >= SECOND / 2 {
+        talk.second(&call, at);
+    }
     if hang_up {
         call.hang_up().await;
     } else {
@@ -89,10 +91,10 @@ pub(crate) async fn talk(
 }
 
 async fn next_caller(others: Option<&Endpoint>) -> kring::Incoming {
-    if let Some(endpoint) = others {
-        if let Some(incoming) = endpoint.incoming().await {
-            return incoming;
-        }
+    if let Some(endpoint) = others
+        && let Some(incoming) = endpoint.incoming().await
+    {
+        return incoming;
     }
     std::future::pending().await
 }

@@ -84,10 +84,10 @@ impl Writer {
             }
         }
         self.early(spare);
-        if let Some(sound) = &mut self.sound {
-            if let Err(error) = sound.flush() {
-                self.trouble("sound", error);
-            }
+        if let Some(sound) = &mut self.sound
+            && let Err(error) = sound.flush()
+        {
+            self.trouble("sound", error);
         }
         self.flush();
         self.account();
