@@ -34,11 +34,17 @@ impl Options {
     }
 }
 
+/// What is off by default and tested all the same: the pure-Rust provider, and the test that opens a capture's TLS.
+const FEATURES: &str = "kring-core/pure-rust,kring/dangerous-key-log";
+
 /// Runs the tests.
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
     needs::ensure(&[needs::NATIVE, &[Need::TSHARK, Need::NEXTEST]].concat(), options.yes)?;
     let mut steps = Steps::new("test");
-    steps.run("tests", cargo(&["nextest", "run", "--workspace"]).args(options.nextest));
+    steps.run(
+        "tests",
+        cargo(&["nextest", "run", "--workspace", "--features", FEATURES]).args(options.nextest),
+    );
     steps.run("examples in the documentation", &mut cargo(&["test", "--doc", "--workspace", "--quiet"]));
     steps.finish()
 }

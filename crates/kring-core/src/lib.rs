@@ -20,6 +20,7 @@ pub mod handshake;
 pub mod identity;
 pub mod keys;
 pub mod media;
+pub mod offer;
 pub mod ticket;
 pub mod time;
 pub mod varint;

@@ -10,9 +10,9 @@ use crate::event::End;
 use crate::media::Media;
 use crate::shared::Shared;
 use kring_core::call::{Call, EndedBy};
-use kring_core::control::Offer;
 use kring_core::handshake::{Binding, DEADLINE, Dial, EXPORTER_LABEL, HandshakeError};
 use kring_core::identity::Fingerprint;
+use kring_core::offer::Offer;
 use kring_core::ticket::Ticket;
 use kring_net::{Closed, Connection};
 use std::collections::HashMap;
@@ -33,7 +33,7 @@ const CHUNK: usize = 4096;
 
 /// This endpoint's dials that are not answered yet, by whom they call.
 #[derive(Default)]
-pub(crate) struct Pendings(Mutex<HashMap<Fingerprint, Pending>>);
+pub(crate) struct Dials(Mutex<HashMap<Fingerprint, Pending>>);
 
 /// A dial as an incoming call of the same person sees it.
 #[derive(Clone)]
@@ -42,7 +42,7 @@ pub(crate) struct Pending {
     established: watch::Receiver<bool>,
 }
 
-impl Pendings {
+impl Dials {
     pub(crate) fn find(&self, peer: &Fingerprint) -> Option<Pending> {
         self.0.lock().expect("nothing panics with this lock held").get(peer).cloned()
     }
@@ -83,7 +83,7 @@ struct Registration<'a> {
 
 impl Drop for Registration<'_> {
     fn drop(&mut self) {
-        self.common.pendings.remove(&self.peer, &self.adopt);
+        self.common.dials.remove(&self.peer, &self.adopt);
     }
 }
 
@@ -96,7 +96,7 @@ async fn attempt(common: &Common, shared: &Arc<Shared>, ticket: &Ticket, media: 
     let (adopt, mut adopted) = mpsc::channel(1);
     let (established_tx, established) = watch::channel(false);
     let peer = ticket.fingerprint();
-    common.pendings.insert(peer, Pending { adopt: adopt.clone(), established });
+    common.dials.insert(peer, Pending { adopt: adopt.clone(), established });
     let registration = Registration { common, peer, adopt };
 
     let offer = media.offer(None);

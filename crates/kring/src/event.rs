@@ -1,8 +1,9 @@
 //! What a call tells its app.
 
 use kring_core::call::EndedBy;
-use kring_core::control::{Reason, TrackInfo, TrackState};
+use kring_core::control::Reason;
 use kring_core::handshake::HandshakeError;
+use kring_core::offer::{TrackInfo, TrackState};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Mutex;

@@ -2,7 +2,7 @@
 
 use kring_capture::{AudioSink, AudioSource, Consent, Kind, VideoSink, VideoSource};
 use kring_codec::{AudioCodec, ContentHint, FrameDuration, VideoCodec};
-use kring_core::control::{Offer, TrackInfo, TrackSource, TrackState};
+use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
 use std::sync::Arc;
 
 /// The id of the voice's track.

@@ -16,12 +16,13 @@ mod tests;
 pub use receive::IncomingFrame;
 pub use report::{Playout, Report};
 
-use crate::control::{Message, Offer, Reason, TrackInfo, TrackState};
+use crate::control::{Message, Reason};
 use crate::crypto::{CryptoError, random_secret};
 use crate::handshake::{HandshakeError, Role, Session};
 use crate::identity::{Identity, PublicIdentity};
 use crate::keys::{Group, OwnKeys, PeerKeys, REPORT_TRACK};
 use crate::media::{FrameHeader, FrameInfo, Packetiser};
+use crate::offer::{Offer, TrackInfo, TrackState};
 use crate::time::Time;
 use outbox::Outbox;
 use receive::Inbox;

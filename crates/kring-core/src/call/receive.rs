@@ -5,10 +5,11 @@
 
 use super::report::{Arrivals, Report};
 use super::{Call, EndedBy, Event, KEYFRAME_INTERVAL, Phase};
-use crate::control::{Message, Reason, TrackState};
+use crate::control::{Message, Reason};
 use crate::handshake::Role;
 use crate::keys::{Kid, OpenError, PeerKeys, REPORT_TRACK};
 use crate::media::{FrameHeader, FrameInfo, MediaKind, Reassembler, parse, unwrap_capture};
+use crate::offer::TrackState;
 use crate::time::Time;
 use sframe::header::SframeHeader;
 use std::collections::{HashMap, VecDeque};

@@ -1,8 +1,8 @@
 use super::*;
-use crate::control::TrackSource;
 use crate::crypto::Provider;
 use crate::crypto::aws_lc::AwsLc;
 use crate::handshake::{Accept, Acceptor, Binding, Dial, Progress};
+use crate::offer::TrackSource;
 use crate::ticket::Ticket;
 use crate::time::WallTime;
 use std::sync::Arc;

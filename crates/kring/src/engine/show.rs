@@ -6,7 +6,7 @@ use crate::shared::Shared;
 use kring_capture::{Consent, VideoSource};
 use kring_codec::{ContentHint, Picture, VideoCodec, VideoSettings};
 use kring_core::call::{self, SendError};
-use kring_core::control::TrackState;
+use kring_core::offer::TrackState;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
