@@ -67,15 +67,6 @@ pub(crate) async fn run(mut app: App, settings: Settings) -> Result<Exit, Failur
 
 fn show(app: &App, endpoint: &Endpoint, ticket: &Ticket) {
     let listens = endpoint.local_addr().map(|a| a.to_string()).unwrap_or_default();
-    if app.output.terminal() {
-        let (columns, rows) = crossterm::terminal::size().unwrap_or((80, 24));
-        // A row is left for the cursor.
-        let lines = qr::draw(&ticket.to_qr_text(), usize::from(rows.saturating_sub(1)), columns.into());
-        for line in lines.unwrap_or_default() {
-            // White on black, whatever the terminal's colours are.
-            app.output.line(&format!("\x1b[97;40m{line}\x1b[0m"));
-        }
-    }
     let fields = json!({"ticket": ticket.to_string(), "expires": ticket.expires().0, "listens": listens});
     app.output.event("ticket", fields, &ticket.to_string());
     app.output.event(
@@ -83,6 +74,15 @@ fn show(app: &App, endpoint: &Endpoint, ticket: &Ticket) {
         json!({}),
         &format!("waiting for calls at {listens}; whoever holds the ticket may call"),
     );
+    if app.output.terminal() {
+        let (columns, rows) = crossterm::terminal::size().unwrap_or((80, 24));
+        // Last, so that it is in full view; a row is left for the cursor.
+        let lines = qr::draw(&ticket.to_qr_text(), usize::from(rows.saturating_sub(1)), columns.into());
+        for line in lines.unwrap_or_default() {
+            // White on black, whatever the terminal's colours are.
+            app.output.line(&format!("\x1b[97;40m{line}\x1b[0m"));
+        }
+    }
 }
 
 struct Answering<'a> {

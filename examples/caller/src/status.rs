@@ -11,7 +11,8 @@ const CELLS: usize = 20;
 /// What the block shows.
 pub(crate) struct Status<'a> {
     pub(crate) state: &'a str,
-    pub(crate) who: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) fingerprint: &'a str,
     pub(crate) since: Duration,
     pub(crate) own_level: u8,
     pub(crate) peer_level: u8,
@@ -34,7 +35,7 @@ impl Status<'_> {
         let rtt = self.stats.call.round_trip.map_or("? ms".into(), |rtt| format!("{} ms", rtt.as_millis()));
         let Rates { sent_kbit, received_kbit, loss_percent } = self.rates;
         let mut lines = vec![
-            format!("{} {:02}:{:02} {}", self.state, seconds / 60, seconds % 60, self.who),
+            format!("{} {:02}:{:02} {}", self.state, seconds / 60, seconds % 60, self.name),
             format!(
                 "you   {}{}{}{}",
                 bar(self.own_level),
@@ -53,6 +54,9 @@ impl Status<'_> {
                 "out {sent_kbit:.0} kbit/s, in {received_kbit:.0} kbit/s, round trip {rtt}, lost {loss_percent:.1} %"
             ),
         ];
+        if !self.fingerprint.is_empty() {
+            lines.insert(1, format!("fingerprint {}", self.fingerprint));
+        }
         lines.extend(self.hint.map(|hint| format!("! {hint}")));
         lines.push("m mute microphone   v camera off   q hang up".into());
         lines

@@ -104,7 +104,9 @@ struct Talk<'a> {
     tape: Option<Tape>,
     meters: Meters,
     state: &'static str,
-    who: String,
+    /// How the other side calls itself, as it is shown.
+    name: String,
+    fingerprint: String,
     begun: Instant,
     connected: Option<Instant>,
     microphone_muted: bool,
@@ -127,7 +129,8 @@ impl<'a> Talk<'a> {
             tape,
             meters,
             state: "dialling",
-            who: String::new(),
+            name: String::new(),
+            fingerprint: String::new(),
             begun: now,
             connected: None,
             microphone_muted: false,
@@ -201,11 +204,17 @@ impl<'a> Talk<'a> {
         self.tracks(call.peer_tracks());
         let name = call.peer_name();
         let fingerprint = call.peer().map(|peer| peer.fingerprint().to_string()).unwrap_or_default();
-        let named = if name.is_empty() { String::new() } else { format!("\"{name}\" (unverified) ") };
-        self.who = format!("with {named}{fingerprint}");
-        let text = format!("connected {}; they send {}", self.who, tracks_text(&self.peer_tracks));
+        if !name.is_empty() {
+            self.name = format!("with \"{name}\" (unverified)");
+        }
+        let text = format!(
+            "connected {} {fingerprint}; they send {}",
+            if name.is_empty() { "with" } else { &self.name },
+            tracks_text(&self.peer_tracks)
+        );
         let fields = json!({"peer": fingerprint, "name": name, "tracks": tracks_json(&self.peer_tracks)});
         self.say("connected", fields, &text);
+        self.fingerprint = fingerprint;
         let fields = json!({
             "noise": safety.noise,
             "tls_group": safety.tls_group,
@@ -292,11 +301,11 @@ impl<'a> Talk<'a> {
         };
         let hint = self.hints.look(&known);
         if hint != self.hint {
-            self.hint = hint;
+            let before = std::mem::replace(&mut self.hint, hint).unwrap_or_default();
             // On a terminal the status block shows it.
             if !self.app.output.terminal() {
-                let text = hint.unwrap_or("all well again: they hear you");
-                self.app.output.event("hint", json!({"hint": hint}), text);
+                let text = hint.map_or(format!("no longer: {before}"), str::to_owned);
+                self.app.output.event("hint", json!({"hint": hint}), &text);
             }
         }
     }
@@ -306,7 +315,8 @@ impl<'a> Talk<'a> {
             |source| self.peer_tracks.iter().any(|t| t.source == source && t.state == TrackState::Muted);
         let status = Status {
             state: self.state,
-            who: &self.who,
+            name: &self.name,
+            fingerprint: &self.fingerprint,
             since: now.duration_since(self.connected.unwrap_or(self.begun)),
             own_level: self.meters.own.loudest(),
             peer_level: self.meters.peer.loudest(),
