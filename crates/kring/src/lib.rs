@@ -78,3 +78,13 @@ pub use media::{CAMERA, MICROPHONE, Media};
 pub use kring_capture as capture;
 /// Codecs, and the traits for an app's own.
 pub use kring_codec as codec;
+
+/// Begins to collect the randomness of this process's first key, on a thread of its own. That takes some 30 ms once;
+/// an app that calls this when it starts dials that much quicker. Without it all works the same.
+pub fn prepare() {
+    let collect = || {
+        let _ = kring_core::crypto::default_provider().random(&mut [0; 32]);
+    };
+    // Without a thread the first key collects it.
+    let _ = std::thread::Builder::new().name("kring-prepare".into()).spawn(collect);
+}

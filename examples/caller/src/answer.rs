@@ -28,6 +28,8 @@ pub(crate) struct Settings {
 pub(crate) async fn run(mut app: App, settings: Settings) -> Result<Exit, Failure> {
     let recorder = app.recorder(app.common.record.as_deref())?;
     let endpoint = app.endpoint()?;
+    // A ticket names the identity, so that has to last.
+    app.kept()?;
     let ticket = endpoint.ticket(settings.expires).map_err(|error| match error {
         TicketError::Addresses { .. } => {
             Failure::new(Exit::Bind, "expected a network address of this machine to put into the ticket, found none; connect it, or give one with --bind")

@@ -12,6 +12,7 @@ use kring::{Endpoint, TrackInfo, TrackSource};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 pub(crate) struct App {
     pub(crate) clock: Clock,
@@ -19,6 +20,7 @@ pub(crate) struct App {
     pub(crate) stopper: Stopper,
     pub(crate) stats: Option<StatsFile>,
     pub(crate) common: Common,
+    saving: Option<JoinHandle<Result<(), Failure>>>,
 }
 
 impl App {
@@ -38,7 +40,7 @@ impl App {
                 "nothing is sent, as neither --mic nor --camera is given; see --help for what they take",
             );
         }
-        Ok(App { clock, output, stopper, stats, common })
+        Ok(App { clock, output, stopper, stats, common, saving: None })
     }
 
     /// Begins a recording, if one is wanted.
@@ -46,16 +48,29 @@ impl App {
         folder.map(|folder| Recorder::open(folder, self.clock, self.output.clone())).transpose()
     }
 
-    /// Loads the identity and binds the socket.
-    pub(crate) fn endpoint(&self) -> Result<Endpoint, Failure> {
+    /// Loads the identity and binds the socket. A new identity is saved meanwhile; [`kept`](App::kept) waits for that.
+    pub(crate) fn endpoint(&mut self) -> Result<Endpoint, Failure> {
         let loaded = home::identity(self.common.home.home.clone())?;
-        if loaded.new {
-            let (path, fingerprint) = (loaded.path.display(), loaded.identity.fingerprint());
-            let fields = json!({"fingerprint": fingerprint.to_string(), "path": path.to_string()});
-            self.output.event("new-identity", fields, &format!("new identity {fingerprint}, kept in {path}"));
+        if let Some(saving) = loaded.saving {
+            let (path, fingerprint) =
+                (loaded.path.display().to_string(), loaded.identity.fingerprint().to_string());
+            let output = self.output.clone();
+            self.saving = Some(std::thread::spawn(move || {
+                home::kept(saving)?;
+                let text = format!("new identity {fingerprint}, kept in {path}");
+                output.event("new-identity", json!({"fingerprint": fingerprint, "path": path}), &text);
+                Ok(())
+            }));
         }
         let endpoint = Endpoint::builder().identity(loaded.identity).bind(self.common.bind).build();
         endpoint.map_err(|error| Failure::new(crate::exit::Exit::Bind, error))
+    }
+
+    /// Waits until a new identity is safe on the disk.
+    pub(crate) fn kept(&mut self) -> Result<(), Failure> {
+        self.saving
+            .take()
+            .map_or(Ok(()), |thread| thread.join().unwrap_or_else(|p| std::panic::resume_unwind(p)))
     }
 }
 

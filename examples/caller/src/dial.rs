@@ -8,20 +8,16 @@ use crate::stop::Stop;
 use crate::talk::talk;
 use kring::{Call, Endpoint, Ticket};
 use serde_json::json;
+use std::time::Instant;
 
 pub(crate) async fn run(mut app: App, ticket: Ticket) -> Result<Exit, Failure> {
     let recorder = app.recorder(app.common.record.as_deref())?;
-    // Before keys are made and packets sent: from here on the person waits.
-    let peer = ticket.fingerprint().to_string();
-    let fields = json!({"peer": peer});
-    if let Some(recorder) = &recorder {
-        recorder.tape().line("dial", app.clock.start(), fields.clone());
-    }
-    app.output.event_at(app.clock.start(), "dial", fields, &format!("calling {peer}"));
     let meters = Meters::new();
-    let (endpoint, call) = match dial(&app, &ticket, recorder.as_ref(), &meters) {
+    let (endpoint, call) = match dial(&mut app, &ticket, recorder.as_ref(), &meters) {
         Ok(dialled) => dialled,
         Err(failure) => {
+            // No half-written identity is left behind.
+            let _ = app.kept();
             if let Some(recorder) = recorder {
                 recorder.finish().await;
             }
@@ -30,6 +26,7 @@ pub(crate) async fn run(mut app: App, ticket: Ticket) -> Result<Exit, Failure> {
     };
     let talked = talk(&mut app, call, recorder, meters, None).await;
     endpoint.close().await;
+    app.kept()?;
     let code = match talked.stopped {
         Some(stop) if !talked.answered => stop.unanswered(),
         _ => exit::of_call(&talked.end, talked.answered),
@@ -48,13 +45,20 @@ pub(crate) async fn run(mut app: App, ticket: Ticket) -> Result<Exit, Failure> {
 }
 
 fn dial(
-    app: &App,
+    app: &mut App,
     ticket: &Ticket,
     recorder: Option<&Recorder>,
     meters: &Meters,
 ) -> Result<(Endpoint, Call), Failure> {
     let tape = recorder.map(Recorder::tape);
     let media = media::open(&app.common, meters, tape.as_ref())?;
+    // Before keys are made and packets sent: from here on the person waits for the other side.
+    let peer = ticket.fingerprint().to_string();
+    let (now, fields) = (Instant::now(), json!({"peer": peer}));
+    if let Some(tape) = &tape {
+        tape.line("dial", now, fields.clone());
+    }
+    app.output.event_at(now, "dial", fields, &format!("calling {peer}"));
     let endpoint = app.endpoint()?;
     let call = endpoint.dial(ticket, media);
     Ok((endpoint, call))

@@ -2,6 +2,7 @@
 
 use crate::exit::{Exit, Failure};
 use kring::Identity;
+use kring::store::{Saving, StoreError};
 use std::env;
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
@@ -27,25 +28,35 @@ pub(crate) fn folder(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     })
 }
 
-/// The identity, where it is, and whether it was made just now.
+/// The identity and where it is kept, or will be.
 pub(crate) struct Loaded {
     pub(crate) identity: Identity,
     pub(crate) path: PathBuf,
-    pub(crate) new: bool,
+    /// If it was made just now: it is on its way to the disk.
+    pub(crate) saving: Option<Saving>,
 }
 
 /// Loads the identity, or makes it in the first run.
 pub(crate) fn identity(named: Option<PathBuf>) -> Result<Loaded, Failure> {
     let path = folder(named)?.join("identity");
-    match kring::store::load_or_create(&path) {
-        Ok((identity, new)) => Ok(Loaded { identity, path, new }),
-        Err(error) => Err(Failure::new(Exit::Identity, format!("no identity, so no call: {error}"))),
-    }
+    let (identity, saving) = kring::store::open(&path).map_err(failed)?;
+    Ok(Loaded { identity, path, saving })
+}
+
+/// Waits until a new identity is safe on the disk.
+pub(crate) fn kept(saving: Saving) -> Result<(), Failure> {
+    saving.wait().map_err(failed)
+}
+
+fn failed(error: StoreError) -> Failure {
+    Failure::new(Exit::Identity, format!("no identity, so no call: {error}"))
 }
 
 /// Shows the identity; makes it if there is none.
 pub(crate) fn show(named: Option<PathBuf>) -> Result<Exit, Failure> {
-    let Loaded { identity, path, new } = identity(named)?;
+    let Loaded { identity, path, saving } = identity(named)?;
+    let new = saving.is_some();
+    saving.map_or(Ok(()), kept)?;
     println!("fingerprint {}", identity.fingerprint());
     println!("kept in     {}", path.display());
     let written = std::fs::metadata(&path).and_then(|about| about.modified());

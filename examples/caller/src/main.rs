@@ -40,6 +40,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    // Goes on while files are checked.
+    kring::prepare();
     keys::restore_on_panic();
     let result = match cli.command {
         Command::Id(home) => home::show(home.home),
