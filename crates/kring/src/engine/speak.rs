@@ -49,10 +49,10 @@ impl Speak {
                 Ok(captured) => captured,
                 Err(error) => return Some(error.to_string()),
             };
-            if captured.ended {
-                return Some("the sound has ended".into());
-            }
             if shared.microphone_muted.load(Ordering::Relaxed) {
+                if captured.ended {
+                    return Some("the sound has ended".into());
+                }
                 continue;
             }
             if let Err(error) = encoder.encode(&block, &mut packet) {
@@ -68,6 +68,10 @@ impl Speak {
                 Some(Err(SendError::NotLive { .. })) => {}
                 Some(Err(error)) if !shared.stopped() => return Some(error.to_string()),
                 _ => return None,
+            }
+            // The block in which it ended was still sent.
+            if captured.ended {
+                return Some("the sound has ended".into());
             }
         }
         None
