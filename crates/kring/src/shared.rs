@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) outgoing: Notify,
     /// The app wants it to end, possibly before there is a core.
     pub(crate) hang_up: Notify,
-    pub(crate) hanging_up: AtomicBool,
+    wanted_end: Mutex<Option<Reason>>,
     /// Media threads end.
     pub(crate) stop: AtomicBool,
     pub(crate) camera_keyframe: AtomicBool,
@@ -62,7 +62,7 @@ impl Shared {
             wake: Notify::new(),
             outgoing: Notify::new(),
             hang_up: Notify::new(),
-            hanging_up: AtomicBool::new(false),
+            wanted_end: Mutex::new(None),
             stop: AtomicBool::new(false),
             camera_keyframe: AtomicBool::new(false),
             microphone_muted: AtomicBool::new(false),
@@ -76,8 +76,13 @@ impl Shared {
         self.core.lock().expect("nothing panics with this lock held").as_mut().map(f)
     }
 
+    /// Puts the protocol's state in place; an end that was wanted before there was one takes effect now.
     pub(crate) fn set_core(&self, call: Call) {
         *self.core.lock().expect("nothing panics with this lock held") = Some(call);
+        let wanted = *self.wanted_end.lock().expect("nothing panics with this lock held");
+        if let Some(reason) = wanted {
+            self.core(|call| call.hang_up(reason));
+        }
     }
 
     pub(crate) fn stage(&self) -> watch::Receiver<Stage> {
@@ -104,7 +109,8 @@ impl Shared {
     /// Asks for the end; media stops at once.
     pub(crate) fn request_end(&self, reason: Reason) {
         self.stop.store(true, Ordering::Relaxed);
-        self.hanging_up.store(true, Ordering::Relaxed);
+        // Noted before the state is looked for, so that whoever puts it in place sees this.
+        *self.wanted_end.lock().expect("nothing panics with this lock held") = Some(reason);
         self.core(|call| call.hang_up(reason));
         self.hang_up.notify_one();
         self.wake.notify_one();

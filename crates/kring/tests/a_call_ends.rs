@@ -45,6 +45,22 @@ async fn a_caller_gives_up_while_it_rings() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_can_give_up_at_any_moment() {
+    let (a, b) = (endpoint(), endpoint());
+    let ticket = ticket(&b);
+    for n in 0..150 {
+        let call = a.dial(&ticket, quiet());
+        tokio::time::sleep(Duration::from_micros(80 * n)).await;
+        drop(call);
+        // If it had begun to ring, it stops.
+        if let Ok(incoming) = tokio::time::timeout(Duration::from_millis(15), b.incoming()).await {
+            let end = within(10, incoming.unwrap().given_up()).await;
+            assert_eq!(end, End::HungUp { by: EndedBy::Peer }, "dropped after {} µs", 80 * n);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_answers() {
     let timeouts = Timeouts { ringing: Duration::from_millis(500), ..Timeouts::default() };
     let a = Endpoint::builder().bind("127.0.0.1:0".parse().unwrap()).timeouts(timeouts).build().unwrap();
