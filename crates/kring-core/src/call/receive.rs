@@ -69,6 +69,13 @@ impl Inbox {
         }
     }
 
+    /// How many bytes are held.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn held(&self) -> usize {
+        let frames: usize = self.frames.iter().map(|f| f.payload.len()).sum();
+        self.reassembler.held() + self.waiting_bytes + frames
+    }
+
     pub(super) fn expire(&mut self, now: Time) {
         self.reassembler.expire(now);
         while self.waiting.front().is_some_and(|w| now.since(w.since) > WAIT) {

@@ -74,6 +74,11 @@ impl Dial {
         Ok((dial, out))
     }
 
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn take_state(&mut self) -> Option<snow::HandshakeState> {
+        self.state.take()
+    }
+
     /// Reads from the stream. Once message 2 is whole and proves the callee, gives the session and the bytes of
     /// `confirm`, which carries `offer`.
     ///
