@@ -14,7 +14,7 @@ use kring_core::varint;
 use crate::input::{Input, damage};
 
 /// Most operations of one run.
-const MAX_STEPS: usize = 2000;
+const MAX_STEPS: usize = 400;
 
 /// Datagrams and the times at which they come.
 pub fn reassembler(data: &[u8]) {
@@ -74,8 +74,7 @@ fn check(reassembler: &Reassembler) {
     let mut streams: BTreeMap<u16, usize> = BTreeMap::new();
     for frame in reassembler.incomplete() {
         *streams.entry(frame.stream).or_default() += 1;
-        let missing = frame.missing().count();
-        assert!(missing > 0 && missing < usize::from(frame.count));
+        assert!(frame.missing().next().is_some_and(|index| index < frame.count));
         assert!(frame.first <= frame.latest && frame.highest() < frame.count);
     }
     assert!(streams.values().sum::<usize>() <= MAX_IN_PROGRESS);

@@ -63,10 +63,10 @@ targets! {
     jitter: 1000,
     offer: 20_000,
     packet: 20_000,
-    reassembler: 2000,
+    reassembler: 300,
     report: 20_000,
     ticket: 10_000,
-    video_buffer: 2000,
+    video_buffer: 600,
     wav: 300,
     y4m: 3000,
 }

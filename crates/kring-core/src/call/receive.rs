@@ -102,6 +102,9 @@ impl Inbox {
 impl Call {
     /// Takes bytes from the stream, in order.
     pub fn handle_stream(&mut self, now: Time, bytes: &[u8]) {
+        if self.phase == Phase::Over {
+            return;
+        }
         self.session.reader.push(bytes);
         while self.phase != Phase::Over {
             let frame = match self.session.reader.next(MAX_CONTROL) {

@@ -90,13 +90,14 @@ impl Dial {
         offer: &[u8],
         now: WallTime,
     ) -> Result<Option<(Session, Vec<u8>)>, HandshakeError> {
+        // Taken out first: after a failed read snow's state must not be used again, and nothing is buffered.
+        let mut state = self.state.take().ok_or(HandshakeError::Failed)?;
         self.reader.push(bytes);
         let Some(message) = self.reader.next(MAX_HANDSHAKE_FRAME).map_err(|_| HandshakeError::Malformed)?
         else {
+            self.state = Some(state);
             return Ok(None);
         };
-        // Taken out first: after a failed read snow's state must not be used again.
-        let mut state = self.state.take().ok_or(HandshakeError::Failed)?;
         let mut payload = vec![0; message.len()];
         let len = state.read_message(message, &mut payload)?;
 
