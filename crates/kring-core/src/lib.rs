@@ -16,6 +16,9 @@
 pub mod call;
 pub mod control;
 pub mod crypto;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handshake;
 pub mod identity;
 pub mod keys;

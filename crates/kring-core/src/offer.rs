@@ -123,9 +123,10 @@ impl Offer {
 
 /// Names come from the other side and end on terminals: no control characters, no overlong ones.
 fn clean_name(name: &str) -> String {
+    // Unicode's Cc, its line and paragraph separators, and all of Bidi_Control.
     let odd = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     name.chars().filter(|c| !odd(*c)).take(MAX_NAME).collect()
 }
@@ -210,7 +211,9 @@ impl TrackInfo {
         };
         let codec = name.ok_or(Malformed)?;
         let id = id.ok_or(Malformed)?;
-        Ok(Some(TrackInfo { id, source, codec, size, frame_rate_milli: rate, state }))
+        // Sound has no pictures per second, whatever was said.
+        let frame_rate_milli = if size.is_some() { rate } else { 0 };
+        Ok(Some(TrackInfo { id, source, codec, size, frame_rate_milli, state }))
     }
 }
 
@@ -256,6 +259,19 @@ mod tests {
         let mut raw = Vec::new();
         wire::put(1, b"a\x1b]0;b", &mut raw);
         assert_eq!(Offer::decode(&raw).unwrap().name, "a]0;b");
+        // Found by fuzzing: direction and line characters outside the usual ranges.
+        raw.clear();
+        wire::put(1, "E\u{61c}v\u{2028}e\u{2029}".as_bytes(), &mut raw);
+        assert_eq!(Offer::decode(&raw).unwrap().name, "Eve");
+    }
+
+    #[test]
+    fn sound_has_no_picture_rate_whatever_it_says() {
+        let mut track = offer().tracks[0].encode();
+        wire::put_number(6, 30_000, &mut track);
+        let mut raw = Vec::new();
+        wire::put(3, &track, &mut raw);
+        assert_eq!(Offer::decode(&raw).unwrap().tracks, offer().tracks[..1]);
     }
 
     #[test]

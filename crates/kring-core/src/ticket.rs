@@ -247,7 +247,10 @@ impl FromStr for Ticket {
         }
         let code = match text.get(..PREFIX.len()) {
             Some(p) if p.eq_ignore_ascii_case(PREFIX) => &text[PREFIX.len()..],
-            Some(p) if p[..5].eq_ignore_ascii_case(&PREFIX[..5]) && p.as_bytes()[5].is_ascii_digit() => {
+            // By bytes: what came may end a character anywhere.
+            Some(p)
+                if p.as_bytes()[..5].eq_ignore_ascii_case(b"kring") && p.as_bytes()[5].is_ascii_digit() =>
+            {
                 return Err(TicketError::Version { came: p.as_bytes()[5] - b'0' });
             }
             _ => return Err(TicketError::Prefix),
@@ -382,6 +385,9 @@ mod tests {
         assert_eq!(parse("https://example.org"), Some(TicketError::Prefix));
         assert_eq!(parse("kr"), Some(TicketError::Prefix));
         assert_eq!(parse(&good.replace("kring1", "kring2")), Some(TicketError::Version { came: 2 }));
+        // Found by fuzzing: a character that the prefix's end cuts.
+        assert_eq!(parse("krin\u{e9}1"), Some(TicketError::Prefix));
+        assert_eq!(parse("\u{20ac}\u{20ac}"), Some(TicketError::Prefix));
         let with_bang = format!("{}!{}", &good[..20], &good[21..]);
         assert_eq!(parse(&with_bang), Some(TicketError::Character { came: '!', position: 21 }));
         assert_eq!(parse(&good[..40]), Some(TicketError::Truncated));
@@ -421,6 +427,11 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn no_text_of_any_script_makes_the_parser_panic(text in "\\PC{0,40}") {
+            let _ = text.parse::<Ticket>();
+        }
+
         #[test]
         fn no_text_makes_the_parser_panic(text in "(kring1)?[a-z2-7 ]{0,300}") {
             let _ = text.parse::<Ticket>();

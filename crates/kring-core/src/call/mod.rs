@@ -7,6 +7,8 @@
 //! Guarantee: no media leaves before the call is answered, and none that came earlier gets through; whatever the peer
 //! sends, memory stays below [`MAX_MEMORY`] and the call goes on or ends with a reason.
 
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 mod outbox;
 mod receive;
 mod report;

@@ -70,6 +70,13 @@ impl Inbox {
         }
     }
 
+    /// How many bytes are held.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn held(&self) -> usize {
+        let frames: usize = self.frames.iter().map(|f| f.payload.len()).sum();
+        self.reassembler.held() + self.waiting_bytes + frames
+    }
+
     pub(super) fn expire(&mut self, now: Time) {
         self.reassembler.expire(now);
         while self.waiting.front().is_some_and(|w| now.since(w.since) > WAIT) {
@@ -96,6 +103,9 @@ impl Inbox {
 impl Call {
     /// Takes bytes from the stream, in order.
     pub fn handle_stream(&mut self, now: Time, bytes: &[u8]) {
+        if self.phase == Phase::Over {
+            return;
+        }
         self.session.reader.push(bytes);
         while self.phase != Phase::Over {
             let frame = match self.session.reader.next(MAX_CONTROL) {

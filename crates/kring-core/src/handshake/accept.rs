@@ -158,11 +158,15 @@ impl Accept {
         acceptor: &mut Acceptor,
         now: WallTime,
     ) -> Result<Progress, HandshakeError> {
+        if matches!(self.state, State::Failed) {
+            // Nothing is buffered that nobody will read.
+            return Err(HandshakeError::Failed);
+        }
         self.reader.push(bytes);
         let result = match std::mem::replace(&mut self.state, State::Failed) {
             State::Message1 => self.message_1(acceptor, now),
             State::Confirm(claim) => self.confirm(claim, acceptor, now),
-            State::Failed => return Err(HandshakeError::Failed),
+            State::Failed => Err(HandshakeError::Failed),
         };
         result.map_err(|e| acceptor.count(e))
     }

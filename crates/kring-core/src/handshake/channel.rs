@@ -31,6 +31,12 @@ impl FrameReader {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// How many bytes are buffered.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn held(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// The next whole frame of at most `max` bytes; `Err` if a longer one is announced.
     pub(crate) fn next(&mut self, max: usize) -> Result<Option<&[u8]>, TooLong> {
         let Some((len, rest)) = self.buffer[self.taken..].split_first_chunk::<2>() else { return Ok(None) };

@@ -74,6 +74,11 @@ impl Dial {
         Ok((dial, out))
     }
 
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn take_state(&mut self) -> Option<snow::HandshakeState> {
+        self.state.take()
+    }
+
     /// Reads from the stream. Once message 2 is whole and proves the callee, gives the session and the bytes of
     /// `confirm`, which carries `offer`.
     ///
@@ -85,13 +90,14 @@ impl Dial {
         offer: &[u8],
         now: WallTime,
     ) -> Result<Option<(Session, Vec<u8>)>, HandshakeError> {
+        // Taken out first: after a failed read snow's state must not be used again, and nothing is buffered.
+        let mut state = self.state.take().ok_or(HandshakeError::Failed)?;
         self.reader.push(bytes);
         let Some(message) = self.reader.next(MAX_HANDSHAKE_FRAME).map_err(|_| HandshakeError::Malformed)?
         else {
+            self.state = Some(state);
             return Ok(None);
         };
-        // Taken out first: after a failed read snow's state must not be used again.
-        let mut state = self.state.take().ok_or(HandshakeError::Failed)?;
         let mut payload = vec![0; message.len()];
         let len = state.read_message(message, &mut payload)?;
 

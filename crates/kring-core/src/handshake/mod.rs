@@ -15,6 +15,8 @@
 mod accept;
 mod channel;
 mod dial;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod replay;
 #[cfg(all(test, feature = "aws-lc"))]
 mod tests;

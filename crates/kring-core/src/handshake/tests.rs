@@ -299,6 +299,19 @@ fn any_changed_byte_of_any_message_ends_the_handshake() {
 }
 
 #[test]
+fn a_handshake_that_failed_reads_nothing_more() {
+    let mut p = pair();
+    let (mut dial, _) = p.dial();
+    let mut accept = Accept::new(WIRE);
+    assert_eq!(dial.handle(&[0xff; 40], b"", NOW).err(), Some(HandshakeError::Malformed));
+    assert_eq!(accept.handle(&[0xff; 40], &mut p.acceptor, NOW).err(), Some(HandshakeError::Malformed));
+    for _ in 0..100 {
+        assert_eq!(dial.handle(&[0; 1000], b"", NOW).err(), Some(HandshakeError::Failed));
+        assert_eq!(accept.handle(&[0; 1000], &mut p.acceptor, NOW).err(), Some(HandshakeError::Failed));
+    }
+}
+
+#[test]
 fn an_overlong_frame_is_refused_before_it_is_buffered() {
     let mut p = pair();
     let result = Accept::new(WIRE).handle(&[0xff, 0xff, 0], &mut p.acceptor, NOW);

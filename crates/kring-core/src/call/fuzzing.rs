@@ -1,0 +1,38 @@
+//! A call as a dishonest program would use it; for `kring-fuzz`.
+#![allow(missing_docs)]
+
+use super::{Call, Report};
+use crate::media::{Datagram, FrameHeader};
+use crate::time::Time;
+
+impl Call {
+    /// Seals any bytes as a control message; `secret` rekeys afterwards, as after a sender key.
+    #[doc(hidden)]
+    pub fn hostile_control(&mut self, plaintext: &[u8], secret: bool) -> bool {
+        self.session.channel.seal(plaintext, secret, &mut self.to_stream).is_ok()
+    }
+
+    /// Seals any bytes as a frame, in whatever phase.
+    #[doc(hidden)]
+    pub fn hostile_frame(&mut self, track: u8, header: &FrameHeader, plaintext: &[u8]) -> Vec<Datagram> {
+        self.seal(track, header, None, plaintext).unwrap_or_default()
+    }
+
+    /// Bytes that the call holds because of its peer, and pictures that wait to be sent.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.inbox.held() + self.session.reader.held() + self.outbox.video_bytes()
+    }
+}
+
+impl Report {
+    /// The report in `bytes`, encoded again.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn recoded(bytes: &[u8], now: Time) -> Option<Vec<u8>> {
+        let report = Report::decode(bytes).ok()?;
+        report.round_trip(now);
+        Some(report.encode())
+    }
+}

@@ -1,0 +1,71 @@
+//! Doors for `kring-fuzz`: decoders that stand behind encryption, and a peer that seals what no honest one would.
+//!
+//! Guarantee: compiled with the feature `fuzzing` only, and nothing here weakens what is compiled without it.
+#![allow(missing_docs)]
+
+use crate::control::Message;
+use crate::crypto::{CryptoError, KEM_CIPHERTEXT_LEN, KemKey, OpenFrame, Provider, SealFrame, Secret32};
+use crate::identity::{Certificate, CertificateError, Identity};
+use crate::offer::Offer;
+use crate::time::WallTime;
+
+pub use crate::handshake::fuzzing::{hostile_confirm, hostile_hello, hostile_reply};
+
+/// Randomness that is all zeros, so that the GREASE beside a message is always the same.
+struct Zeros;
+
+impl Provider for Zeros {
+    fn random(&self, out: &mut [u8]) -> Result<(), CryptoError> {
+        out.fill(0);
+        Ok(())
+    }
+
+    fn kem_generate(&self) -> Result<Box<dyn KemKey>, CryptoError> {
+        Err(CryptoError::Kem)
+    }
+
+    fn kem_encapsulate(&self, _: &[u8], _: &mut [u8; KEM_CIPHERTEXT_LEN]) -> Result<Secret32, CryptoError> {
+        Err(CryptoError::Kem)
+    }
+
+    fn sealer(&self, _: u64, _: &Secret32) -> Box<dyn SealFrame> {
+        unreachable!("no frame is sealed without randomness")
+    }
+
+    fn opener(&self, _: u64, _: &Secret32) -> Box<dyn OpenFrame> {
+        unreachable!("no frame is opened without randomness")
+    }
+}
+
+/// The known control message in `bytes`, encoded again.
+#[must_use]
+pub fn control(bytes: &[u8]) -> Option<Vec<u8>> {
+    let message = Message::decode(bytes).ok()??;
+    Some(message.encode(&Zeros).ok()?.to_vec())
+}
+
+#[must_use]
+pub fn offer(bytes: &[u8]) -> Option<Offer> {
+    Offer::decode(bytes).ok()
+}
+
+/// The certificate in `bytes`, encoded again, and whether it holds for `noise` at `now`.
+#[must_use]
+pub fn certificate(
+    bytes: &[u8],
+    noise: &[u8; 32],
+    now: WallTime,
+) -> Option<(Vec<u8>, Result<(), CertificateError>)> {
+    let certificate = Certificate::decode(bytes).ok()?;
+    let mut out = Vec::new();
+    certificate.encode(&mut out);
+    Some((out, certificate.check(noise, now)))
+}
+
+/// The certificate over an identity's newest Noise key.
+#[must_use]
+pub fn certificate_of(identity: &Identity) -> Vec<u8> {
+    let mut out = Vec::new();
+    identity.certificate(identity.noise_key()).encode(&mut out);
+    out
+}

@@ -1,0 +1,46 @@
+//! What hostile input must not do to Kring: one function for each fuzz target.
+//!
+//! Guarantee: each function drives the code that is shipped, panics only if that code breaks a promise, and does
+//! the same for the same bytes on every run.
+//!
+//! The functions run in two places: under libFuzzer with a nightly compiler (`fuzz/`), and on stable in this
+//! crate's tests, which replay `fuzz/corpus` and change its files at random with a fixed seed.
+#![forbid(unsafe_code)]
+
+mod call;
+mod files;
+mod handshake;
+mod input;
+mod media;
+pub mod mutate;
+mod parse;
+pub mod seeds;
+mod world;
+
+pub use call::call;
+pub use files::{wav, y4m};
+pub use handshake::{accept, confirm, dial};
+pub use media::{jitter, reassembler, video_buffer};
+pub use parse::{certificate, control, frame_header, identity, offer, packet, report, ticket};
+
+/// Every target by its name, which is also that of its corpus in `fuzz/corpus` and of its file in
+/// `fuzz/fuzz_targets`.
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("accept", accept),
+    ("call", call),
+    ("certificate", certificate),
+    ("confirm", confirm),
+    ("control", control),
+    ("dial", dial),
+    ("frame_header", frame_header),
+    ("identity", identity),
+    ("jitter", jitter),
+    ("offer", offer),
+    ("packet", packet),
+    ("reassembler", reassembler),
+    ("report", report),
+    ("ticket", ticket),
+    ("video_buffer", video_buffer),
+    ("wav", wav),
+    ("y4m", y4m),
+];

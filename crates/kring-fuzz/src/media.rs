@@ -1,0 +1,325 @@
+//! The state machines between datagrams and decoders.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kring_core::media::{
+    AudioPacket, DURATION_UNIT, FrameHeader, HOP_HEADER_LEN, JitterBuffer, MAX_FRAME, MAX_HELD,
+    MAX_HELD_TIME, MAX_IN_PROGRESS, MAX_IN_PROGRESS_PER_STREAM, MAX_PACKETS, MAX_VIDEO_BYTES,
+    MAX_VIDEO_FRAMES, Packetiser, Playout, Reassembler, VideoBuffer, VideoFrame, parse,
+};
+use kring_core::time::Time;
+use kring_core::varint;
+
+use crate::input::{Input, damage};
+
+/// Most operations of one run.
+const MAX_STEPS: usize = 400;
+
+/// Datagrams and the times at which they come.
+pub fn reassembler(data: &[u8]) {
+    let mut input = Input(data);
+    let mut reassembler = Reassembler::new();
+    let mut now = Time::ZERO;
+    let mut pushed = 0;
+    // How often each frame came out, and how many frames its stream has begun since.
+    let mut out: BTreeMap<(u16, u32), usize> = BTreeMap::new();
+    for _ in 0..MAX_STEPS {
+        if input.is_empty() {
+            break;
+        }
+        let op = input.u8();
+        now += Duration::from_millis(u64::from(op >> 4) * 20);
+        let datagrams = match op & 7 {
+            0 => vec![input.short().to_vec()],
+            1 => frame(&mut input, true),
+            2 => frame(&mut input, false),
+            3 => {
+                now += Duration::from_millis(input.u16().into());
+                reassembler.expire(now);
+                continue;
+            }
+            4 => flood(&mut input),
+            _ => vec![fragment(&mut input)],
+        };
+        for datagram in datagrams {
+            let Ok(packet) = parse(&datagram) else { continue };
+            pushed += 1;
+            let Some(frame) = reassembler.push(now, &packet) else { continue };
+            assert!(frame.bytes.len() <= MAX_FRAME && !frame.bytes.is_empty());
+            assert_eq!(frame.header, packet.header);
+            assert_eq!(frame.stream, packet.hop.fragment.map(|f| f.stream));
+            if let Some(stream) = frame.stream {
+                let times = out.entry((stream, frame.header.frame_id)).or_default();
+                *times += 1;
+                // 128 are remembered for each stream; a run that has fewer must not see one twice.
+                if out.range((stream, 0)..=(stream, u32::MAX)).count() < 64
+                    && reassembler.counters().evicted == 0
+                    && reassembler.counters().expired == 0
+                {
+                    assert_eq!(out[&(stream, frame.header.frame_id)], 1, "a frame came out twice");
+                }
+            }
+        }
+        check(&reassembler);
+        let c = reassembler.counters();
+        assert_eq!(c.whole + c.fragments + c.duplicate + c.inconsistent + c.too_large, pushed);
+    }
+    reassembler.expire(now + Duration::from_secs(3600));
+    assert_eq!((reassembler.held(), reassembler.incomplete().count()), (0, 0), "something is held for ever");
+}
+
+fn check(reassembler: &Reassembler) {
+    assert!(reassembler.held() <= MAX_HELD, "{} bytes held", reassembler.held());
+    let mut streams: BTreeMap<u16, usize> = BTreeMap::new();
+    for frame in reassembler.incomplete() {
+        *streams.entry(frame.stream).or_default() += 1;
+        assert!(frame.missing().next().is_some_and(|index| index < frame.count));
+        assert!(frame.first <= frame.latest && frame.highest() < frame.count);
+    }
+    assert!(streams.values().sum::<usize>() <= MAX_IN_PROGRESS);
+    assert!(streams.values().all(|&count| count <= MAX_IN_PROGRESS_PER_STREAM));
+}
+
+/// A fragment whose fields come from small ranges, so that they meet again.
+fn fragment(input: &mut Input<'_>) -> Vec<u8> {
+    let (which, shape, len) = (input.u8(), input.u8(), input.u8());
+    let count = 2 + u64::from(shape >> 4 & 7);
+    let fields = [u64::from(which >> 6), u64::from(shape & 7) % count, count];
+    let header = FrameHeader {
+        keyframe: shape & 0x80 != 0,
+        frame_id: u32::from(which & 0x3f),
+        ..FrameHeader::default()
+    };
+    datagram(fields, &header, usize::from(len & 0x0f) + 1 + (usize::from(len >> 4) << 7))
+}
+
+fn datagram(fields: [u64; 3], header: &FrameHeader, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0x20, 0, 0, 0, 0, 0];
+    fields.into_iter().for_each(|value| varint::write(value, &mut bytes));
+    header.encode(&mut bytes);
+    bytes.resize(bytes.len() + len, 7);
+    bytes
+}
+
+/// Up to 255 first fragments of frames that never end.
+fn flood(input: &mut Input<'_>) -> Vec<Vec<u8>> {
+    let (many, len, start, spread) = (input.u8(), input.u16(), input.u16(), input.u8());
+    let frames = (0..u32::from(many)).map(|n| {
+        let header = FrameHeader { frame_id: u32::from(start) + n, ..FrameHeader::default() };
+        let stream = u64::from(n) % (u64::from(spread) + 1);
+        datagram([stream, u64::from(n) % 1023, 1024], &header, usize::from(len).max(1))
+    });
+    frames.collect()
+}
+
+/// A true frame cut up, in another order or damaged; without damage it has to come out.
+fn frame(input: &mut Input<'_>, damaged: bool) -> Vec<Vec<u8>> {
+    let (id, stream) = (u32::from(input.u16()) | 1 << 16, input.u16() & 0x7ff);
+    let (len, part) = (usize::from(input.u16()) + 1, usize::from(input.u8()) * 5 + 20);
+    let header = FrameHeader { frame_id: id, ..FrameHeader::default() };
+    let sealed: Vec<u8> = (0..len).map(|n| n as u8).collect();
+    let Ok(cut) = Packetiser::new(part).packetise(&header, stream, &sealed, input.u8()) else {
+        return Vec::new();
+    };
+    let mut cut: Vec<Vec<u8>> = cut.into_iter().map(|d| d.bytes).collect();
+    for _ in 0..input.below(8) {
+        let (a, b) = (usize::from(input.u16()) % cut.len(), usize::from(input.u16()) % cut.len());
+        cut.swap(a, b);
+    }
+    if damaged {
+        let at = usize::from(input.u16()) % cut.len();
+        damage(input, &mut cut[at]);
+        return cut;
+    }
+    let mut own = Reassembler::new();
+    let mut whole = Vec::new();
+    for datagram in cut.iter().chain(&cut) {
+        assert!(datagram.len() <= part + HOP_HEADER_LEN + 6 + FrameHeader::MAX_LEN);
+        let packet = parse(datagram).expect("what was cut is a packet");
+        if let Some(frame) = own.push(Time::ZERO, &packet) {
+            whole.push(frame.bytes.into_owned());
+        }
+    }
+    assert!(whole.iter().all(|bytes| *bytes == sealed));
+    assert!(whole.len() == 1 || cut.len() == 1 && whole.len() == 2, "{} of {}", whole.len(), cut.len());
+    cut
+}
+
+/// One audio track's packets, whatever they claim, and a player that asks in time.
+pub fn jitter(data: &[u8]) {
+    let mut input = Input(data);
+    let mut buffer = JitterBuffer::new();
+    let mut now = Time::from_micros(u64::from(input.u32()));
+    let (mut id, mut capture) = (input.u32(), input.u64());
+    for _ in 0..MAX_STEPS {
+        if input.is_empty() {
+            break;
+        }
+        match input.u8() & 15 {
+            0 => now += Duration::from_millis(input.u8().into()),
+            1 => now += Duration::from_millis(input.u16().into()),
+            2 => id = input.u32(),
+            3 => capture = input.u64(),
+            4 => id = id.wrapping_sub(input.u8().into()),
+            5 => capture = capture.wrapping_add(u64::from(input.u32())),
+            6 => buffer.set_minimum(Duration::from_millis(input.u16().into())),
+            7 | 8 => {
+                played(&buffer.pull(now));
+            }
+            9 => {
+                // A player: asks, plays, asks.
+                for _ in 0..input.below(64) {
+                    now += played(&buffer.pull(now));
+                }
+            }
+            10 => {
+                let duration = Duration::from_micros(input.u32().into());
+                let (len, level) = (usize::from(input.u8()) << 7, input.u8());
+                buffer
+                    .push(now, AudioPacket { frame_id: id, capture, duration, payload: vec![1; len], level });
+            }
+            11 => push(&mut buffer, now, id, capture),
+            _ => {
+                id = id.wrapping_add(1);
+                capture = capture.wrapping_add(20_000);
+                push(&mut buffer, now, id, capture);
+                if input.0.first().is_some_and(|next| next & 0x10 != 0) {
+                    now += played(&buffer.pull(now));
+                }
+            }
+        }
+        check_jitter(&buffer);
+    }
+    recovers(buffer, now, id, capture);
+}
+
+fn push(buffer: &mut JitterBuffer, now: Time, frame_id: u32, capture: u64) {
+    let duration = Duration::from_millis(20);
+    buffer.push(now, AudioPacket { frame_id, capture, duration, payload: vec![2; 40], level: 30 });
+}
+
+fn check_jitter(buffer: &JitterBuffer) {
+    assert!(buffer.len() <= MAX_PACKETS && buffer.held_time() <= MAX_HELD_TIME);
+    assert_eq!(buffer.is_empty(), buffer.len() == 0);
+    let stats = buffer.stats();
+    assert!(stats.target <= Duration::from_secs(1), "{stats:?}");
+}
+
+/// How long playing takes.
+fn played(playout: &Playout) -> Duration {
+    let range = DURATION_UNIT..=Duration::from_micros(157_500);
+    match playout {
+        Playout::Decode(packet) => {
+            assert!(range.contains(&packet.duration));
+            packet.duration
+        }
+        Playout::Conceal { duration, .. } => {
+            assert!(duration.is_zero() || range.contains(duration), "{duration:?}");
+            (*duration).max(Duration::from_millis(1))
+        }
+        _ => Duration::from_millis(10),
+    }
+}
+
+/// Whatever came before, packets that follow on each other are played again within 2 s.
+fn recovers(mut buffer: JitterBuffer, start: Time, id: u32, capture: u64) {
+    let fits = id < u32::MAX - 200 && capture < u64::MAX / 4 && start.as_micros() < u64::MAX / 4;
+    if !fits {
+        return;
+    }
+    buffer.set_minimum(Duration::ZERO);
+    let mut ask = start;
+    let mut heard = false;
+    for n in 1..=130u32 {
+        let now = start + Duration::from_millis(20) * n;
+        push(&mut buffer, now, id + n, capture + 20_000 * u64::from(n));
+        while ask <= now {
+            let playout = buffer.pull(ask);
+            // 2 s, and one packet's time for the last to come.
+            heard |= matches!(&playout, Playout::Decode(p) if p.frame_id > id);
+            ask += played(&playout);
+        }
+        check_jitter(&buffer);
+        if n >= 101 + 10 {
+            assert!(heard, "silence for {} ms of good packets: {:?}", n * 20, buffer.stats());
+        }
+    }
+}
+
+/// One video track's frames.
+pub fn video_buffer(data: &[u8]) {
+    let mut input = Input(data);
+    let mut buffer = VideoBuffer::default();
+    let mut now = Time::ZERO;
+    let mut id = input.u32();
+    // Whether each frame that came was discardable, and the last one given to the decoder.
+    let mut came: BTreeMap<u32, bool> = BTreeMap::new();
+    let mut last: Option<u32> = None;
+    for _ in 0..MAX_STEPS {
+        if input.is_empty() {
+            break;
+        }
+        match input.u8() & 15 {
+            0 => now += Duration::from_millis(input.u8().into()),
+            1 => now += Duration::from_millis(input.u16().into()),
+            2 => id = input.u32(),
+            3 => id = id.wrapping_sub(input.u8().into()),
+            4 => buffer.set_patience(Duration::from_millis(input.u16().into())),
+            5 => drop(buffer.keyframe_needed(now, Duration::from_micros(input.u32().into()))),
+            6 => {
+                if let Some(wake) = buffer.next_wake() {
+                    now = now.max(wake);
+                }
+            }
+            7..=9 => {
+                while let Some(frame) = buffer.pull(now) {
+                    decodable(&frame, last, &came);
+                    last = Some(frame.frame_id);
+                }
+            }
+            op => {
+                id = if op == 10 { id } else { id.wrapping_add(1) };
+                let flags = input.u8();
+                // Most are small; a few are as large as there are, or larger.
+                let len = if op == 15 { usize::from(input.u8()) << 13 } else { usize::from(flags) };
+                let frame = VideoFrame {
+                    frame_id: id,
+                    keyframe: flags & 0x0f == 1,
+                    discardable: flags & 2 != 0,
+                    skippable: flags >> 4,
+                    temporal_layer: flags >> 2 & 3,
+                    capture: now.as_micros(),
+                    payload: vec![3; len],
+                };
+                if frame.keyframe && last.is_some_and(|last| id < last) {
+                    // The sender counts anew; what came before says nothing of it.
+                    came.clear();
+                }
+                came.insert(id, frame.discardable);
+                buffer.push(now, frame);
+            }
+        }
+        assert!(buffer.len() <= MAX_VIDEO_FRAMES && buffer.bytes() <= MAX_VIDEO_BYTES);
+        assert_eq!(buffer.is_empty(), buffer.len() == 0);
+        assert!(!buffer.is_empty() || buffer.bytes() == 0);
+        let stats = buffer.stats();
+        assert_eq!(stats.received, stats.decodable + stats.dropped + buffer.len() as u64);
+    }
+}
+
+/// A frame that is no keyframe follows on the one before, but for frames that nothing refers to.
+fn decodable(frame: &VideoFrame, last: Option<u32>, came: &BTreeMap<u32, bool>) {
+    assert!(frame.payload.len() <= MAX_FRAME);
+    if frame.keyframe {
+        return;
+    }
+    let last = last.expect("the first frame is a keyframe");
+    assert!(last < frame.frame_id, "{} after {last}", frame.frame_id);
+    let promised = frame.frame_id.saturating_sub(frame.skippable.into());
+    let gap = last + 1..promised;
+    assert!(gap.len() <= came.len(), "frame {} lacks {gap:?}", frame.frame_id);
+    for missing in gap {
+        assert_eq!(came.get(&missing), Some(&true), "frame {} lacks {missing}", frame.frame_id);
+    }
+}

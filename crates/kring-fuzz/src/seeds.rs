@@ -1,0 +1,354 @@
+//! What the fuzzer starts from: valid inputs, and some that are known to be nasty.
+
+use kring_core::fuzzing;
+use kring_core::media::{FrameHeader, Packetiser};
+use kring_core::time::{Time, WallTime};
+use kring_core::varint;
+
+use crate::world::{NOW, WORLD, offer};
+
+/// One file of a corpus.
+#[derive(Debug)]
+pub struct Seed {
+    /// The target that it is for.
+    pub target: &'static str,
+    /// The file's name.
+    pub name: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+fn field(kind: u64, value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    varint::write(kind, &mut out);
+    varint::write(value.len() as u64, &mut out);
+    out.extend_from_slice(value);
+    out
+}
+
+fn number(kind: u64, value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    varint::write(value, &mut bytes);
+    field(kind, &bytes)
+}
+
+/// All of them, the same on every run.
+#[must_use]
+pub fn all() -> Vec<Seed> {
+    let mut seeds = Vec::new();
+    let mut add = |target, name: &str, bytes: Vec<u8>| seeds.push(Seed { target, name: name.into(), bytes });
+    tickets(&mut add);
+    identities(&mut add);
+    handshakes(&mut add);
+    controls(&mut add);
+    packets(&mut add);
+    machines(&mut add);
+    calls(&mut add);
+    files(&mut add);
+    seeds
+}
+
+fn tickets(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    let text = WORLD.ticket.to_string();
+    add("ticket", "valid", text.clone().into_bytes());
+    add("ticket", "qr-code", WORLD.ticket.to_qr_text().into_bytes());
+    let (head, tail) = text.split_at(70);
+    add("ticket", "broken-by-a-messenger", format!(" {head}\r\n\u{3000}{tail}\n").into_bytes());
+    add("ticket", "cut", head.into());
+    add("ticket", "version-2", format!("kring2{}", &text[6..]).into_bytes());
+    // Six bytes whose fifth is no boundary between characters.
+    add("ticket", "not-ascii", "krin\u{e9}1abc".into());
+    let mut body = vec![0];
+    body.extend_from_slice(&[5; 68]);
+    body.extend_from_slice(&1_900_000_000u32.to_be_bytes());
+    add("ticket", "body-without-addresses", body.clone());
+    let fields: &[u8] = &[4, 6, 192, 0, 2, 1, 17, 81, 9, 2, 1, 1];
+    add("ticket", "body-with-an-unknown-field", [&body, fields].concat());
+    add("ticket", "body-with-port-zero", [&body[..], &[4, 6, 192, 0, 2, 1, 0, 0]].concat());
+    let many = [4, 6, 192, 0, 2, 1, 17, 81].repeat(9);
+    add("ticket", "body-with-nine-addresses", [&body, &many[..]].concat());
+}
+
+fn identities(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    let encoded = WORLD.caller.encode().to_vec();
+    add("identity", "valid", encoded.clone());
+    add("identity", "without-checksum", encoded[..encoded.len() - 8].to_vec());
+    let mut sixteen = encoded[..41].to_vec();
+    sixteen.push(16);
+    sixteen.extend_from_slice(&encoded[42..82].repeat(16));
+    add("identity", "sixteen-keys", sixteen.clone());
+    sixteen[41] = 17;
+    add("identity", "seventeen-keys", sixteen);
+    let mut none = encoded[..42].to_vec();
+    none[41] = 0;
+    add("identity", "no-key", none);
+
+    let valid = fuzzing::certificate_of(&WORLD.caller);
+    let mut forged = valid.clone();
+    forged[135] ^= 1;
+    add("certificate", "valid", valid);
+    add("certificate", "forged", forged);
+    // The identity point: a small-order key, for which loose verification takes anything.
+    let mut small = vec![0; 136];
+    (small[0], small[72]) = (1, 1);
+    add("certificate", "small-order", small);
+    add("certificate", "short", vec![1; 135]);
+}
+
+fn handshakes(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    add("accept", "valid-at-its-time", [&[2][..], &NOW.0.to_be_bytes()].concat());
+    add("accept", "ten-minutes-off", [&[2][..], &WallTime(NOW.0 + 601).0.to_be_bytes()].concat());
+    add("accept", "whole", [&[0][..], &WORLD.hello].concat());
+    add("accept", "overlong", vec![0, 0xff, 0xff]);
+    add("accept", "one-bit", vec![1, 0, 0, 100, 1, 0]);
+    add("accept", "hint-bit", vec![1, 0, 0, 2, 1, 0]);
+    let fields =
+        [field(1, &[9; 16]), number(2, NOW.0), number(3, 2), number(3, 1), field(33, b"grease")].concat();
+    add("accept", "payload", [&[3][..], &fields].concat());
+    add(
+        "accept",
+        "payload-of-version-2",
+        [&[3][..], &field(1, &[9; 16]), &number(2, NOW.0), &number(3, 2)].concat(),
+    );
+    add("accept", "payload-empty", vec![3]);
+
+    add("dial", "whole", [&[0][..], &WORLD.second].concat());
+    add("dial", "one-bit", vec![1, 0, 0, 200, 1, 0]);
+    add("dial", "overlong", vec![0, 0xff, 0xff]);
+    let certificate = fuzzing::certificate_of(&WORLD.callee);
+    add("dial", "payload", [&[2][..], &field(4, &certificate), &number(3, 1)].concat());
+    add("dial", "payload-of-version-2", [&[2][..], &field(4, &certificate), &number(3, 2)].concat());
+    let other = fuzzing::certificate_of(&WORLD.caller);
+    add("dial", "payload-of-someone-else", [&[2][..], &field(4, &other), &number(3, 1)].concat());
+
+    add("confirm", "whole", [&[0][..], &WORLD.confirm].concat());
+    add("confirm", "one-bit", vec![1, 0, 0, 30, 1, 0]);
+    add("confirm", "offer", [&[2][..], &offer("Anna").encode()].concat());
+    add("confirm", "offer-malformed", [&[2][..], &field(1, &[0xff, 0xfe])].concat());
+    let own = field(4, &other);
+    add("confirm", "payload", [&[3][..], &own, &field(5, &offer("Anna").encode())].concat());
+    add("confirm", "payload-without-certificate", [&[3][..], &field(5, &offer("Anna").encode())].concat());
+    add("confirm", "payload-of-someone-else", [&[3][..], &field(4, &certificate)].concat());
+}
+
+fn controls(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    let encoded = offer("Anna").encode();
+    add("offer", "valid", encoded.clone());
+    add("offer", "empty", Vec::new());
+    let name = "\u{202e}evil\u{7}\u{61c}\u{2028}".to_owned() + &"\u{1f600}".repeat(80);
+    add("offer", "name", field(1, name.as_bytes()));
+    add("offer", "many-codecs", (0..20).flat_map(|_| field(2, b"opus")).collect());
+    let track = |id, source, rate| {
+        let parts = [number(1, id), number(2, source), field(3, b"opus"), number(6, rate), number(7, 1)];
+        field(3, &parts.concat())
+    };
+    add("offer", "sound-with-a-picture-rate", track(3, 0, 30_000));
+    add("offer", "unknown-source", [track(3, 9, 0), track(3, 0, 0), track(3, 0, 0)].concat());
+    add("offer", "track-15", track(15, 0, 0));
+    add("offer", "field-without-end", vec![3, 0xc0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+
+    let one = number(1, 1);
+    add("control", "ringing", field(1, b""));
+    add("control", "answer", [field(2, &encoded), field(33, b"grease")].concat());
+    add("control", "decline", field(3, &number(1, 2)));
+    add("control", "hang-up-unknown-reason", field(4, &number(1, varint::MAX)));
+    let key = [number(1, 0), number(2, 0), number(3, 1), field(4, &[6; 32]), field(5, &[7; 64])].concat();
+    add("control", "sender-key", field(5, &key));
+    add(
+        "control",
+        "sender-key-rotation-256",
+        field(5, &[number(1, 0), number(2, 256), key[6..].to_vec()].concat()),
+    );
+    add("control", "tracks", field(6, &encoded));
+    add("control", "track-state", field(7, &[number(1, 1), number(2, 2)].concat()));
+    add("control", "keyframe-request", field(8, &one));
+    add("control", "recording", field(9, &one));
+    add("control", "two-in-one", [field(1, b""), field(9, &one)].concat());
+    add("control", "unknown", field(64, &one));
+
+    let numbers: Vec<u8> = (1..=8).flat_map(|kind| number(kind, 1000 * kind)).collect();
+    add("report", "valid", [&[0; 8][..], &numbers].concat());
+    let huge: Vec<u8> = (1..=8).flat_map(|kind| number(kind, varint::MAX)).collect();
+    add("report", "huge", [&[0xff; 8][..], &huge].concat());
+    add("report", "held-longer-than-the-trip", [&[0; 8][..], &number(7, 1), &number(8, 1 << 40)].concat());
+}
+
+fn packets(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    let header = FrameHeader { keyframe: true, frame_id: 300, ..FrameHeader::default() };
+    let mut encoded = Vec::new();
+    header.encode(&mut encoded);
+    add("frame_header", "valid", encoded.clone());
+    add("frame_header", "largest", vec![0x3f, 0xc0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+    add("frame_header", "too-large", vec![0, 0xc0, 0, 0, 1, 0, 0, 0, 0]);
+    add("frame_header", "long-form", vec![0, 0x40, 1]);
+    add("frame_header", "sound-info", vec![1, 2, 3, 4, 5, 8, 0xa8, 0xff, 0, 0, 0, 0, 0, 0, 1]);
+    add("frame_header", "picture-info", vec![0xff, 0xff, 0xff, 0xff, 0xff, 0x3f, 9]);
+
+    let cut = Packetiser::default().packetise(&header, 129, &[4; 3000], 9).unwrap_or_default();
+    for (n, mut datagram) in cut.into_iter().enumerate() {
+        datagram.stamp(n as u16, Time::from_millis(90));
+        // The shape matters, not the length.
+        datagram.bytes.truncate(64);
+        add("packet", &format!("fragment-{n}"), datagram.bytes);
+    }
+    add("packet", "whole", [&[9, 0, 1, 0, 0, 2][..], &encoded, b"sealed"].concat());
+    add("packet", "no-payload", [&[0, 0, 1, 0, 0, 2][..], &encoded].concat());
+    add("packet", "unknown-kind", [&[0x40, 0, 1, 0, 0, 2][..], &encoded, b"x"].concat());
+    add("packet", "index-above-count", [&[0x20, 0, 1, 0, 0, 2, 5, 3, 2][..], &encoded, b"x"].concat());
+    add("packet", "stream-2048", [&[0x20, 0, 1, 0, 0, 2, 0x48, 0, 0, 2][..], &encoded, b"x"].concat());
+}
+
+fn machines(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    add("reassembler", "frames-whole-and-damaged", {
+        let frame = [0, 5, 0, 129, 8, 0, 40, 9, 3, 0, 1, 0, 2, 0, 0, 0, 3, 0, 2, 0, 1];
+        [&[2][..], &frame, &[1], &frame, &[0, 1, 0, 0, 9, 7, 1, 3, 0, 0]].concat()
+    });
+    add(
+        "reassembler",
+        "fragments-that-disagree",
+        vec![5, 1, 0, 3, 5, 1, 1, 4, 5, 1, 0x11, 3, 5, 1, 2, 3, 5, 1, 0x91, 3],
+    );
+    add(
+        "reassembler",
+        "a-flood-of-beginnings",
+        [4, 255, 4, 0, 0, 0, 3, 0x14, 255, 3, 0, 1, 0, 255].repeat(4),
+    );
+    add("reassembler", "time", vec![0xf5, 1, 0, 3, 0xf5, 2, 0, 3, 3, 4, 0, 5, 1, 1, 3]);
+
+    let start = [0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let steady = [&start[..], &[0x1c; 120]].concat();
+    add("jitter", "steady", steady.clone());
+    add("jitter", "player", [&start[..], &[12, 12, 12, 9, 8].repeat(10)].concat());
+    add(
+        "jitter",
+        "clock-at-the-end",
+        [&start[..], &[12, 12, 3, 255, 255, 255, 255, 255, 255, 255, 255, 12, 7, 12, 7]].concat(),
+    );
+    add("jitter", "id-at-the-end", [&start[..], &[12, 2, 255, 255, 255, 254, 12, 12, 12, 7, 9, 60]].concat());
+    add("jitter", "old-ids", [&steady[..], &[4, 200, 11, 4, 200, 11, 12, 12, 12, 12, 12, 9, 63]].concat());
+    add(
+        "jitter",
+        "long-and-short",
+        [&start[..], &[10, 0, 0, 0, 0, 255, 9, 12, 10, 255, 255, 255, 255, 1, 9, 9, 63]].concat(),
+    );
+    add(
+        "jitter",
+        "least-delay",
+        [&start[..], &[6, 255, 255, 12, 12, 9, 20, 1, 9, 0, 12, 12, 9, 20]].concat(),
+    );
+
+    add("video_buffer", "steady", [&[0, 0, 0, 1, 11, 1][..], &[11, 0, 7].repeat(30)].concat());
+    add(
+        "video_buffer",
+        "gap",
+        vec![0, 0, 0, 1, 11, 1, 11, 0, 7, 3, 254, 11, 0, 7, 0, 61, 7, 5, 0, 0, 0, 9, 6, 11, 1, 7],
+    );
+    add("video_buffer", "skippable", vec![0, 0, 0, 1, 11, 1, 11, 2, 7, 3, 255, 12, 0x10, 7, 11, 0x20, 7]);
+    add(
+        "video_buffer",
+        "large",
+        [&[0, 0, 0, 1, 15, 1, 128][..], &[15, 0, 128].repeat(12), &[7, 15, 1, 200, 7]].concat(),
+    );
+    add("video_buffer", "starts-anew", vec![0, 9, 0, 1, 11, 1, 7, 2, 0, 0, 0, 1, 11, 1, 7, 11, 0, 7]);
+    add("video_buffer", "too-many", [&[0, 0, 0, 1][..], &[11, 0].repeat(140), &[7, 11, 1, 7]].concat());
+}
+
+fn calls(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    // Both are fed, the callee answers, both are fed.
+    let talk = [28, 28, 0x80 | 13, 28, 28];
+    let sound = [21, 10, 0, 30, 0, 200, 0, 0, 0, 0, 0, 0, 0, 0];
+    let picture = [23, 20, 1, 1];
+    let with = |more: &[u8]| [&talk[..], more].concat();
+    add("call", "rings-out", vec![28, 1, 255, 255, 28]);
+    add("call", "talks", with(&[&sound[..], &picture, &[28, 0x80 | 15, 0, 28]].concat()));
+    add("call", "declined", vec![28, 0x80 | 14, 2, 28]);
+    add(
+        "call",
+        "media-before-the-answer",
+        [
+            &[28][..],
+            &sound,
+            &[0x80 | 13],
+            &[0x80 | 21, 9, 0, 3, 0, 200, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[11, 2, 28],
+        ]
+        .concat(),
+    );
+    add(
+        "call",
+        "replayed",
+        with(&[&sound[..], &[0x80 | 8, 0, 0x80 | 8, 0, 0x80 | 9, 0, 0, 0, 30, 1, 0, 11, 28]].concat()),
+    );
+    add("call", "control-damaged", with(&[20, 1, 0x80 | 4, 0, 0, 5, 1, 0, 0x80 | 2, 28]));
+    add("call", "control-overlong", with(&[5, 3, 0xff, 0xff, 0, 28]));
+    add("call", "answer-twice", with(&[0x80 | 25, 0, 4, 2, 0, 33, 0, 2, 28]));
+    add("call", "sender-key-forged", {
+        let key = [number(1, 0), number(2, 1), number(3, 1), field(4, &[6; 32]), field(5, &[7; 64])].concat();
+        let message = field(5, &key);
+        [&talk[..], &[25, 1, message.len() as u8], &message, &[28]].concat()
+    });
+    add("call", "events-without-end", with(&[27, 255, 27, 255, 28, 28]));
+    add(
+        "call",
+        "frame-of-an-unknown-track",
+        with(&[26, 9, 0x80, 0, 0, 0, 1, 7, 0, 0, 0, 0, 0, 8, 1, 255, 28, 1, 2, 88, 28]),
+    );
+    add("call", "hostile-report", with(&[26, 15, 0, 0, 0, 0, 1, 3, 1, 1, 0x40, 28]));
+    add(
+        "call",
+        "large-pictures",
+        with(&[23, 248, 1, 1, 23, 248, 1, 0, 23, 100, 1, 0, 11, 28, 0x80 | 11, 28]),
+    );
+    add("call", "network-gone", with(&[16, 0, 28, 0x80 | 16, 1, 3]));
+}
+
+fn files(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    let video = |header: &str, rest: &[u8]| [header.as_bytes(), b"\n", rest].concat();
+    let picture = [&b"FRAME\n"[..], &[128; 24]].concat();
+    add("y4m", "valid", video("YUV4MPEG2 W4 H4 F30:1 Ip A1:1 C420mpeg2", &picture.repeat(2)));
+    add("y4m", "cut", video("YUV4MPEG2 W4 H4 F30:1", &picture[..20]));
+    add("y4m", "rate-by-zero", video("YUV4MPEG2 W4 H4 F0:0", &picture));
+    add("y4m", "slowest", video("YUV4MPEG2 W4 H4 F1:10 XCOLORRANGE=FULL", &picture));
+    add("y4m", "largest", video("YUV4MPEG2 W8192 H8192 F1000:1", &picture));
+    add("y4m", "rate-of-large-numbers", video("YUV4MPEG2 W2 H2 F4294967295:4294967295", &picture));
+    add("y4m", "line-without-end", [b"YUV4MPEG2 ".as_slice(), &[b'W'; 1100]].concat());
+    add("y4m", "no-frame", video("YUV4MPEG2 W4 H4 F30:1", b"FRAMX\n"));
+
+    let sound = |tag: u16, channels: u16, rate: u32, bits: u16, data: &[u8], claimed: u32| {
+        let align = channels * (bits / 8);
+        let mut bytes = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0".to_vec();
+        bytes.extend_from_slice(&tag.to_le_bytes());
+        bytes.extend_from_slice(&channels.to_le_bytes());
+        bytes.extend_from_slice(&rate.to_le_bytes());
+        bytes.extend_from_slice(&rate.wrapping_mul(align.into()).to_le_bytes());
+        bytes.extend_from_slice(&align.to_le_bytes());
+        bytes.extend_from_slice(&bits.to_le_bytes());
+        bytes.extend_from_slice(b"data");
+        bytes.extend_from_slice(&claimed.to_le_bytes());
+        bytes.extend_from_slice(data);
+        bytes
+    };
+    add("wav", "mono-16", sound(1, 1, 48_000, 16, &[1, 2, 3, 4, 5, 6, 7, 8], 8));
+    add("wav", "stereo-24", sound(1, 2, 48_000, 24, &[9; 60], 60));
+    add("wav", "unsigned-8", sound(1, 1, 48_000, 8, &[0, 128, 255], 3));
+    add(
+        "wav",
+        "float-odd",
+        sound(3, 1, 48_000, 32, &[0, 0, 0xc0, 0x7f, 0, 0, 0x80, 0xff, 0xff, 0xff, 0x7f, 0x7f], 12),
+    );
+    add("wav", "resampled", sound(1, 1, 8_000, 16, &[7; 200], 200));
+    add("wav", "length-unknown", sound(1, 1, 192_000, 16, &[7; 9], u32::MAX));
+    add("wav", "cut", sound(1, 1, 48_000, 16, &[7; 9], 4000));
+    add("wav", "empty", sound(1, 1, 48_000, 16, &[], 0));
+    let mut extensible = b"RIFF\0\0\0\0WAVELIST\x03\0\0\0abc\0fmt \x28\0\0\0".to_vec();
+    extensible.extend_from_slice(&[0xfe, 0xff, 1, 0, 0x80, 0xbb, 0, 0, 0, 0x77, 1, 0, 2, 0, 16, 0]);
+    extensible.extend_from_slice(&[
+        22, 0, 16, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 16, 0, 128, 0, 0, 170, 0, 56, 155, 113,
+    ]);
+    extensible.extend_from_slice(b"data\x04\0\0\0abcd");
+    add("wav", "extensible", extensible);
+    let mut long = b"RIFF\0\0\0\0WAVEfmt \xff\xff\xff\xff".to_vec();
+    long.extend_from_slice(&[1, 0, 1, 0]);
+    long.resize(80, 0);
+    add("wav", "fmt-without-end", long);
+}
