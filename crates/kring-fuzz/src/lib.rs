@@ -23,9 +23,12 @@ pub use handshake::{accept, confirm, dial};
 pub use media::{jitter, reassembler, video_buffer};
 pub use parse::{certificate, control, frame_header, identity, offer, packet, report, ticket};
 
+/// What a target does with its bytes.
+pub type Run = fn(&[u8]);
+
 /// Every target by its name, which is also that of its corpus in `fuzz/corpus` and of its file in
 /// `fuzz/fuzz_targets`.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Run)] = &[
     ("accept", accept),
     ("call", call),
     ("certificate", certificate),

@@ -15,13 +15,15 @@ use crate::input::{Input, damage};
 
 /// Most operations of one run.
 const MAX_STEPS: usize = 400;
+/// Most of them that take much memory and time.
+const MAX_LARGE: usize = 16;
 
 /// Datagrams and the times at which they come.
 pub fn reassembler(data: &[u8]) {
     let mut input = Input(data);
     let mut reassembler = Reassembler::new();
     let mut now = Time::ZERO;
-    let mut pushed = 0;
+    let (mut pushed, mut floods) = (0, 0);
     // How often each frame came out, and how many frames its stream has begun since.
     let mut out: BTreeMap<(u16, u32), usize> = BTreeMap::new();
     for _ in 0..MAX_STEPS {
@@ -39,7 +41,10 @@ pub fn reassembler(data: &[u8]) {
                 reassembler.expire(now);
                 continue;
             }
-            4 => flood(&mut input),
+            4 if floods < MAX_LARGE / 4 => {
+                floods += 1;
+                flood(&mut input)
+            }
             _ => vec![fragment(&mut input)],
         };
         for datagram in datagrams {
@@ -201,7 +206,6 @@ fn push(buffer: &mut JitterBuffer, now: Time, frame_id: u32, capture: u64) {
 
 fn check_jitter(buffer: &JitterBuffer) {
     assert!(buffer.len() <= MAX_PACKETS && buffer.held_time() <= MAX_HELD_TIME);
-    assert_eq!(buffer.is_empty(), buffer.len() == 0);
     let stats = buffer.stats();
     assert!(stats.target <= Duration::from_secs(1), "{stats:?}");
 }
@@ -256,6 +260,7 @@ pub fn video_buffer(data: &[u8]) {
     // Whether each frame that came was discardable, and the last one given to the decoder.
     let mut came: BTreeMap<u32, bool> = BTreeMap::new();
     let mut last: Option<u32> = None;
+    let mut large = 0;
     for _ in 0..MAX_STEPS {
         if input.is_empty() {
             break;
@@ -282,7 +287,11 @@ pub fn video_buffer(data: &[u8]) {
                 id = if op == 10 { id } else { id.wrapping_add(1) };
                 let flags = input.u8();
                 // Most are small; a few are as large as there are, or larger.
-                let len = if op == 15 { usize::from(input.u8()) << 13 } else { usize::from(flags) };
+                let mut len = usize::from(flags);
+                if op == 15 && large < MAX_LARGE {
+                    large += 1;
+                    len = usize::from(input.u8()) << 13;
+                }
                 let frame = VideoFrame {
                     frame_id: id,
                     keyframe: flags & 0x0f == 1,
@@ -301,7 +310,6 @@ pub fn video_buffer(data: &[u8]) {
             }
         }
         assert!(buffer.len() <= MAX_VIDEO_FRAMES && buffer.bytes() <= MAX_VIDEO_BYTES);
-        assert_eq!(buffer.is_empty(), buffer.len() == 0);
         assert!(!buffer.is_empty() || buffer.bytes() == 0);
         let stats = buffer.stats();
         assert_eq!(stats.received, stats.decodable + stats.dropped + buffer.len() as u64);

@@ -12,7 +12,7 @@ impl Random {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,7 +22,7 @@ impl Random {
 
     /// A number below `end`; 0 if there is none.
     pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % (end as u64).max(1)) as usize
+        (self.draw() % (end as u64).max(1)) as usize
     }
 }
 
@@ -41,10 +41,10 @@ pub fn mutate(random: &mut Random, bytes: &[u8], other: &[u8]) -> Vec<u8> {
         match random.below(6) {
             0 if !out.is_empty() => out[at] ^= 1 << random.below(8),
             1 if !out.is_empty() => out[at] = ODD[random.below(ODD.len())],
-            2 if !out.is_empty() => out[at] = random.next() as u8,
+            2 if !out.is_empty() => out[at] = random.draw() as u8,
             3 => drop(out.drain(at..(at + run).min(out.len()))),
             4 => {
-                let more: Vec<u8> = (0..run).map(|_| random.next() as u8).collect();
+                let more: Vec<u8> = (0..run).map(|_| random.draw() as u8).collect();
                 out.splice(at..at, more);
             }
             _ => {

@@ -19,7 +19,7 @@ pub(crate) const BINDING: Binding = Binding::Quic([7; 32]);
 pub(crate) fn provider(seed: u64) -> Arc<dyn Provider> {
     let mut random = Random::new(seed);
     Arc::new(Pure::with_random(Box::new(move |out| {
-        out.fill_with(|| random.next() as u8);
+        out.fill_with(|| random.draw() as u8);
         Ok(())
     })))
 }
