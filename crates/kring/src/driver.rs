@@ -137,8 +137,9 @@ impl Driver {
         loop {
             let (bytes, event, frame) = shared
                 .core(|call| {
-                    let frame = call.poll_frame();
-                    let event = if frame.is_none() { call.poll_event() } else { None };
+                    // Frames that overtook the answer come out with it; the engine that takes them starts at that event.
+                    let event = call.poll_event();
+                    let frame = if event.is_none() { call.poll_frame() } else { None };
                     (call.poll_stream(), event, frame)
                 })
                 .unwrap_or_default();

@@ -1,0 +1,222 @@
+//! A connected call's devices: model microphone and camera, jitter buffer and frame buffer, ear and eye.
+//!
+//! Guarantee: it treats the call as the threads of `kring`'s engine do, but in virtual time.
+
+use crate::check::Check;
+use crate::codec::{self, Pictures, Voice};
+use crate::rng::Rng;
+use crate::scenario::{Camera, Person, Scenario, of};
+use crate::trace::Trace;
+use kring_core::call::{self, Call, IncomingFrame, SendError};
+use kring_core::handshake::Role;
+use kring_core::media::{AudioPacket, FrameInfo, JitterBuffer, Playout, VideoBuffer, VideoFrame};
+use kring_core::time::Time;
+use std::time::Duration;
+
+/// The microphone's track.
+pub(crate) const MICROPHONE: u8 = 0;
+/// The camera's track.
+pub(crate) const CAMERA: u8 = 1;
+/// The round trip that is assumed until one was measured.
+const ASSUMED_RTT: Duration = Duration::from_millis(100);
+/// The speaker takes blocks of that length.
+const BLOCK: Duration = Duration::from_millis(10);
+
+/// What a step of one side works on.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Time,
+    pub(crate) who: Role,
+    pub(crate) check: &'a mut Check,
+    pub(crate) trace: &'a mut Trace,
+}
+
+/// The devices of one side.
+pub(crate) struct Engine {
+    clock: Duration,
+    drift: i64,
+    rng: Rng,
+    voice: Voice,
+    packet: Duration,
+    /// When the block being captured is full.
+    next_voice: Time,
+    camera: Option<(Camera, Pictures, Time)>,
+    taken: u64,
+    keyframe: bool,
+    pub(crate) muted: [bool; 2],
+    jitter: JitterBuffer,
+    next_sound: Time,
+    pictures: VideoBuffer,
+    played: call::Playout,
+}
+
+impl Engine {
+    /// Starts all devices.
+    pub(crate) fn start(scenario: &Scenario, who: Role, now: Time) -> Engine {
+        let person: &Person = &scenario.people[of(who)];
+        let mut rng =
+            Rng::new(scenario.seed, if who == Role::Caller { "media caller" } else { "media callee" });
+        let camera = person.camera.map(|camera| {
+            let first = now + Duration::from_micros(rng.within(0..=30_000));
+            (camera, Pictures::new(scenario.picture_key(who)), first)
+        });
+        Engine {
+            clock: person.clock,
+            drift: person.drift,
+            voice: Voice::new(scenario.voice_key(who), person.voice as usize),
+            packet: person.packet,
+            next_voice: now + person.packet,
+            camera,
+            taken: 0,
+            keyframe: false,
+            muted: [false; 2],
+            jitter: JitterBuffer::new(),
+            next_sound: now + Duration::from_micros(rng.within(0..=10_000)),
+            pictures: VideoBuffer::default(),
+            played: call::Playout::default(),
+            rng,
+        }
+    }
+
+    /// When something is to be done next.
+    pub(crate) fn due(&self) -> Time {
+        let camera = self.camera.as_ref().map_or(self.next_voice, |(_, _, next)| *next);
+        let eye = self.pictures.next_wake().map_or(self.next_sound, |at| at - self.clock);
+        self.next_voice.min(camera).min(self.next_sound).min(eye)
+    }
+
+    /// What was played and shown.
+    pub(crate) fn played(&self) -> call::Playout {
+        self.played
+    }
+
+    /// The next picture has to be a keyframe.
+    pub(crate) fn keyframe_requested(&mut self) {
+        self.keyframe = true;
+    }
+
+    /// Takes an opened frame.
+    pub(crate) fn take(&mut self, frame: IncomingFrame) {
+        let (arrived, frame_id) = (frame.arrived, frame.header.frame_id);
+        match frame.info {
+            FrameInfo::Audio { capture, duration, level } => {
+                let packet = AudioPacket { frame_id, capture, duration, payload: frame.payload, level };
+                self.jitter.push(arrived, packet);
+            }
+            FrameInfo::Video { capture, skippable } => {
+                let header = frame.header;
+                let frame = VideoFrame {
+                    frame_id,
+                    keyframe: header.keyframe,
+                    discardable: header.discardable,
+                    skippable,
+                    temporal_layer: header.temporal_layer,
+                    capture,
+                    payload: frame.payload,
+                };
+                self.pictures.push(arrived, frame);
+            }
+        }
+    }
+
+    /// Does what is due.
+    pub(crate) fn run(&mut self, cx: &mut Context<'_>, call: &mut Call) {
+        while self.next_voice <= cx.now {
+            self.speak(cx, call);
+        }
+        while self.camera.as_ref().is_some_and(|(_, _, next)| *next <= cx.now) {
+            self.show(cx, call);
+        }
+        while self.next_sound <= cx.now {
+            self.listen(cx);
+        }
+        self.watch(cx, call);
+        cx.check.buffers(cx.now, cx.who, &self.jitter, &self.pictures);
+    }
+
+    fn speak(&mut self, cx: &mut Context<'_>, call: &mut Call) {
+        let captured = self.next_voice - self.packet;
+        self.next_voice += self.packet;
+        let level = self.rng.within(10..=70) as u8;
+        if self.muted[usize::from(MICROPHONE)] {
+            return;
+        }
+        let payload = self.voice.encode(captured);
+        let sent = call.send_audio(MICROPHONE, captured + self.clock, self.packet, level, &payload);
+        if let Err(error) = sent
+            && !matches!(error, SendError::NotLive { .. })
+        {
+            cx.check.fail(cx.now, format_args!("{:?}: sound is not sent: {error}", cx.who));
+        }
+    }
+
+    fn show(&mut self, cx: &mut Context<'_>, call: &mut Call) {
+        let Some((camera, encoder, next)) = &mut self.camera else { return };
+        *next += camera.interval;
+        self.taken += 1;
+        let len = self.rng.within(camera.bytes / 2..=camera.bytes * 3 / 2) as usize;
+        let backlog = (camera.bytes * 8).max(64_000) as usize;
+        if self.muted[usize::from(CAMERA)] || call.stats().video_queue_bytes > backlog {
+            return;
+        }
+        let discardable = camera.layers && self.taken.is_multiple_of(2);
+        let keyframe = std::mem::take(&mut self.keyframe);
+        let (marker, payload) = encoder.encode(cx.now, keyframe, discardable, len);
+        let picture = call::Picture {
+            keyframe: marker.keyframe,
+            discardable: marker.discardable,
+            temporal_layer: u8::from(marker.discardable),
+            spatial_layer: 0,
+            capture: cx.now + self.clock,
+            payload: &payload,
+        };
+        match call.send_video(cx.now + self.clock, CAMERA, &picture) {
+            Ok(()) => {}
+            // What follows refers to a picture that was never sent.
+            Err(SendError::QueueFull | SendError::NotLive { .. }) => self.keyframe = true,
+            Err(error) => {
+                cx.check.fail(cx.now, format_args!("{:?}: a picture is not sent: {error}", cx.who));
+            }
+        }
+    }
+
+    fn listen(&mut self, cx: &mut Context<'_>) {
+        let lasts = match self.jitter.pull(self.next_sound + self.clock) {
+            Playout::Decode(packet) => {
+                cx.check.heard(cx.now, cx.who, &packet.payload, packet.duration);
+                cx.trace.bytes(cx.now, cx.who, b'h', mark(&packet.payload));
+                self.played.audio_played_ms += packet.duration.as_millis() as u64;
+                packet.duration
+            }
+            Playout::Conceal { duration, .. } => {
+                let duration = duration.clamp(BLOCK, 6 * BLOCK);
+                cx.check.concealed(cx.now, cx.who, duration);
+                cx.trace.event(cx.now, cx.who, &format_args!("conceals {duration:?}"));
+                self.played.audio_played_ms += duration.as_millis() as u64;
+                self.played.audio_concealed_ms += duration.as_millis() as u64;
+                duration
+            }
+            _ => BLOCK,
+        };
+        let micros = lasts.as_micros() as i64;
+        self.next_sound += Duration::from_micros((micros + micros * self.drift / 1_000_000) as u64);
+    }
+
+    fn watch(&mut self, cx: &mut Context<'_>, call: &mut Call) {
+        let now = cx.now + self.clock;
+        while let Some(frame) = self.pictures.pull(now) {
+            cx.check.shown(cx.now, cx.who, &frame.payload);
+            cx.trace.bytes(cx.now, cx.who, b's', mark(&frame.payload));
+            self.played.pictures_shown += 1;
+        }
+        let rtt = call.stats().round_trip.unwrap_or(ASSUMED_RTT);
+        if self.pictures.keyframe_needed(now, rtt) {
+            cx.trace.event(cx.now, cx.who, &"asks for a keyframe");
+            call.request_keyframe(CAMERA);
+        }
+    }
+}
+
+/// What of a frame goes into the trace; its filling was checked and follows from this.
+fn mark(payload: &[u8]) -> &[u8] {
+    &payload[..payload.len().min(codec::HEADER)]
+}
