@@ -259,7 +259,7 @@ mod tests {
         let mut raw = Vec::new();
         wire::put(1, b"a\x1b]0;b", &mut raw);
         assert_eq!(Offer::decode(&raw).unwrap().name, "a]0;b");
-        // Found by fuzzing: direction and line characters outside the usual ranges.
+        // Direction and line characters outside the usual ranges.
         raw.clear();
         wire::put(1, "E\u{61c}v\u{2028}e\u{2029}".as_bytes(), &mut raw);
         assert_eq!(Offer::decode(&raw).unwrap().name, "Eve");
