@@ -197,6 +197,12 @@ impl Call {
         };
         self.stats.bytes_received += bytes.len() as u64;
         self.inbox.arrivals.add(now, packet.hop.transport_sequence, packet.hop.send_time);
+        // Parts of nobody's frames are not kept: a peer has 16 streams, not 2,048.
+        let leaf = self.session.role.other().leaf();
+        if packet.hop.fragment.is_some_and(|f| f.stream & 127 != u16::from(leaf)) {
+            self.inbox.dropped += 1;
+            return;
+        }
         if let Some(frame) = self.inbox.reassembler.push(now, &packet) {
             let (header, stream) = (frame.header, frame.stream);
             self.frame(now, now, header, stream, frame.bytes);

@@ -325,6 +325,22 @@ fn replayed_forged_and_garbage_datagrams_are_dropped_and_counted() {
 }
 
 #[test]
+fn parts_of_frames_that_are_not_the_peers_are_not_kept() {
+    let mut two = Two::talking();
+    let header =
+        FrameHeader { keyframe: true, discardable: false, temporal_layer: 0, spatial_layer: 0, frame_id: 0 };
+    let now = two.now;
+    let dropped = two.callee.stats().dropped;
+    // The callee's peer is leaf 1; 0 is the callee itself, 5 nobody.
+    for stream in [1 << 7, 1 << 7 | 5] {
+        for datagram in Packetiser::default().packetise(&header, stream, &[7; 3000], 0).unwrap() {
+            two.callee.handle_datagram(now, &datagram.bytes);
+        }
+    }
+    assert_eq!(two.callee.stats().dropped - dropped, 6);
+}
+
+#[test]
 fn own_frames_reflected_are_not_heard() {
     let mut two = Two::talking();
     two.say(Role::Caller, b"echo");
