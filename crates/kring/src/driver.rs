@@ -143,13 +143,13 @@ impl Driver {
                     (call.poll_stream(), event, frame)
                 })
                 .unwrap_or_default();
-            if let (Some(bytes), Some(to_stream)) = (&bytes, &self.to_stream) {
-                let _ = to_stream.send(bytes.clone());
-            }
-            if let (Some(frame), Some(engine)) = (&frame, &self.engine) {
-                engine.take(frame.clone());
-            }
             let done = bytes.is_none() && event.is_none() && frame.is_none();
+            if let (Some(bytes), Some(to_stream)) = (bytes, &self.to_stream) {
+                let _ = to_stream.send(bytes);
+            }
+            if let (Some(frame), Some(engine)) = (frame, &self.engine) {
+                engine.take(frame);
+            }
             if let Some(event) = event {
                 self.event(event);
             }

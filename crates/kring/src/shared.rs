@@ -85,6 +85,14 @@ impl Shared {
         }
     }
 
+    /// The codec of one of the peer's tracks as announced; empty if there is no such track.
+    pub(crate) fn peer_codec(&self, track: u8) -> String {
+        let named = |call: &mut Call| {
+            call.peer_offer().tracks.iter().find(|t| t.id == track).map(|t| t.codec.clone())
+        };
+        self.core(named).flatten().unwrap_or_default()
+    }
+
     pub(crate) fn stage(&self) -> watch::Receiver<Stage> {
         self.stage.subscribe()
     }

@@ -76,10 +76,7 @@ impl Voice {
             return Ok(());
         }
         if self.decoder.is_none() {
-            let named = shared.core(|call| {
-                call.peer_offer().tracks.iter().find(|t| t.id == frame.track).map(|t| t.codec.clone())
-            });
-            let name = named.flatten().unwrap_or_default();
+            let name = shared.peer_codec(frame.track);
             let codec = named_audio(codecs, &name).ok_or(format!("no decoder for codec {name:?}"))?;
             self.decoder = Some(codec.decoder().map_err(|e| e.to_string())?);
         }

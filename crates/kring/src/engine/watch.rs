@@ -87,9 +87,7 @@ impl Watch {
     }
 
     fn decoder(&self, track: u8, shared: &Shared) -> Result<Box<dyn VideoDecoder>, String> {
-        let named = shared
-            .core(|call| call.peer_offer().tracks.iter().find(|t| t.id == track).map(|t| t.codec.clone()));
-        let name = named.flatten().unwrap_or_default();
+        let name = shared.peer_codec(track);
         let codec = named_video(&self.codecs, &name).ok_or(format!("no decoder for codec {name:?}"))?;
         codec.decoder().map_err(|e| e.to_string())
     }
