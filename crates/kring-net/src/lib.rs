@@ -7,6 +7,7 @@
 
 mod tls;
 mod transport;
+mod window;
 
 pub use quinn::{RecvStream, SendStream};
 pub use tls::{ALPN, CIPHER_SUITE, KEY_EXCHANGE};
@@ -283,6 +284,13 @@ impl Connection {
                 tracing::debug!(%error, "a datagram was not sent");
                 Ok(())
             }
+        }
+    }
+
+    /// Sets how many bytes may be on their way at once: a safety net under the caller's own rate control.
+    pub fn set_window(&self, bytes: u64) {
+        if let Ok(window) = self.inner.congestion_state().into_any().downcast::<window::Window>() {
+            window.set(bytes);
         }
     }
 

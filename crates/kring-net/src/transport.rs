@@ -1,20 +1,16 @@
 //! How QUIC is set for calls: small buffers, no surprises in packet sizes, few streams.
 
-use quinn::congestion::CubicConfig;
+use crate::window::Windows;
 use quinn::{IdleTimeout, ServerConfig, TransportConfig, VarInt};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Datagrams wait in Kring's own queue, which knows what is urgent; here just enough to keep the socket busy.
-const DATAGRAM_SEND_BUFFER: usize = 8 << 10;
+const DATAGRAM_SEND_BUFFER: usize = 4 << 10;
 /// Enough for one large keyframe while the reader is held up.
 const DATAGRAM_RECEIVE_BUFFER: usize = 512 << 10;
-/// A first keyframe fits into the first flight at 360p.
-const INITIAL_WINDOW: u64 = 32 * 1200;
 
 pub(crate) fn config(idle_timeout: Duration) -> Option<TransportConfig> {
-    let mut congestion = CubicConfig::default();
-    congestion.initial_window(INITIAL_WINDOW);
     let mut config = TransportConfig::default();
     config
         .max_idle_timeout(Some(IdleTimeout::try_from(idle_timeout).ok()?))
@@ -30,7 +26,7 @@ pub(crate) fn config(idle_timeout: Duration) -> Option<TransportConfig> {
         // quinn's 333 ms would make one lost first packet cost a second.
         .initial_rtt(Duration::from_millis(100))
         .allow_spin(false)
-        .congestion_controller_factory(Arc::new(congestion));
+        .congestion_controller_factory(Arc::new(Windows));
     Some(config)
 }
 

@@ -153,9 +153,12 @@ impl Engine {
         let Some((camera, encoder, next)) = &mut self.camera else { return };
         *next += camera.interval;
         self.taken += 1;
-        let len = self.rng.within(camera.bytes / 2..=camera.bytes * 3 / 2) as usize;
-        let backlog = (camera.bytes * 8).max(64_000) as usize;
-        if self.muted[usize::from(CAMERA)] || call.stats().video_queue_bytes > backlog {
+        // The encoder follows its share, a tenth of a second at most waits.
+        let share = u64::from(call.shares().video) / 8;
+        let mean = (share * camera.interval.as_micros() as u64 / 1_000_000).min(camera.bytes);
+        let len = self.rng.within(mean / 2..=mean * 3 / 2) as usize;
+        let waiting = call.stats().video_queue_bytes as u64;
+        if self.muted[usize::from(CAMERA)] || share == 0 || waiting > share / 10 {
             return;
         }
         let discardable = camera.layers && self.taken.is_multiple_of(2);

@@ -193,7 +193,8 @@ impl Side {
                 let timer = call.poll_timeout().map(|at| at - self.clock);
                 let engine = self.engine.as_ref().map(Engine::due);
                 let gate = Some(self.next_send).filter(|at| *at > now);
-                [timer, engine, gate, self.reaction_due()].into_iter().flatten().min()
+                let pacer = call.next_datagram().map(|at| (at - self.clock).max(self.next_send));
+                [timer, engine, gate, pacer, self.reaction_due()].into_iter().flatten().min()
             }
         };
         stage.into_iter().chain(stream).min()

@@ -190,6 +190,7 @@ impl Driver {
         if media.recording {
             shared.core(|call| call.announce_recording(true));
         }
+        shared.core(|call| call.set_max_rate(media.max_rate));
         // The caller offered its preferred codecs before it knew what the callee receives.
         let wanted = shared.core(|call| (call.session().role(), media.offer(Some(call.peer_offer()))));
         if let Some((Role::Caller, wanted)) = wanted.filter(|(_, w)| w.tracks != self.sent.tracks) {
@@ -259,14 +260,30 @@ async fn write(mut send: SendStream, mut from_driver: mpsc::UnboundedReceiver<Ve
     }
 }
 
-/// Sends datagrams one by one as QUIC has room, always the most urgent next.
+/// Sends datagrams one by one when it is their turn and QUIC has room, always the most urgent next.
 async fn send_datagrams(shared: Arc<Shared>, connection: Connection) {
+    let mut window = 0;
     loop {
         while let Some(datagram) = shared.core(|call| call.poll_datagram(shared.clock.now())).flatten() {
             if connection.send_datagram(datagram).await.is_err() {
                 return;
             }
         }
-        shared.outgoing.notified().await;
+        let (next, wanted) =
+            shared.core(|call| (call.next_datagram(), call.window())).unwrap_or((None, window));
+        if wanted != window {
+            window = wanted;
+            connection.set_window(window);
+        }
+        let turn = async {
+            match next {
+                Some(at) => sleep_until(shared.clock.instant(at).into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = shared.outgoing.notified() => {}
+            () = turn => {}
+        }
     }
 }

@@ -24,6 +24,7 @@ const HELD_BACK: u64 = 30_000;
 struct Shape {
     delay: u64,
     jitter: u64,
+    tau: Option<u64>,
     reorder: Ppm,
     loss: Ppm,
     bursts: Option<(Ppm, u32)>,
@@ -38,6 +39,7 @@ impl Shape {
     const PERFECT: Shape = Shape {
         delay: 0,
         jitter: 0,
+        tau: None,
         reorder: 0,
         loss: 0,
         bursts: None,
@@ -52,6 +54,7 @@ impl Shape {
         match setting {
             Setting::Delay(us) => self.delay = us,
             Setting::Jitter(us) => self.jitter = us,
+            Setting::Tau(us) => self.tau = Some(us),
             Setting::Reorder(share) => self.reorder = share,
             Setting::Loss(share) => self.loss = share,
             Setting::Bursts(share, length) => self.bursts = Some((share, length)).filter(|_| share > 0),
@@ -122,6 +125,8 @@ pub struct Link<T> {
     next: u64,
     busy_until: Time,
     last_arrival: Time,
+    /// Jitter that changes slowly: where it stands, in deviations, and since when.
+    wander: (f64, Time),
     in_burst: bool,
     /// What is in the policer's bucket, in thousandths of a bit, and when that was so; `None` is full.
     bucket: Option<(Time, u64)>,
@@ -142,6 +147,7 @@ impl<T: Clone> Link<T> {
             next: 0,
             busy_until: Time::ZERO,
             last_arrival: Time::ZERO,
+            wander: (0.0, Time::ZERO),
             in_burst: false,
             bucket: None,
             counts: Counts::default(),
@@ -168,8 +174,8 @@ impl<T: Clone> Link<T> {
             self.counts.dropped += 1;
             return;
         };
-        let jitter = if self.shape.jitter == 0 { 0 } else { self.rng.within(0..=self.shape.jitter) };
-        let mut arrival = departure + Duration::from_micros(self.shape.delay + jitter);
+        let jitter = self.jitter(now);
+        let mut arrival = departure + Duration::from_micros(self.shape.delay.saturating_add_signed(jitter));
         if self.rng.chance(self.shape.reorder) {
             arrival += Duration::from_micros(self.rng.within(5_000..=HELD_BACK));
         } else {
@@ -189,6 +195,21 @@ impl<T: Clone> Link<T> {
             self.put(later, Parcel { item: item.clone(), damage: None, copy: true });
         }
         self.put(arrival, Parcel { item, damage, copy: false });
+    }
+
+    /// In µs, either way.
+    fn jitter(&mut self, now: Time) -> i64 {
+        let most = self.shape.jitter;
+        let Some(tau) = self.shape.tau.filter(|_| most > 0) else {
+            return if most == 0 { 0 } else { self.rng.within(0..=most).cast_signed() };
+        };
+        // Twelve uniform numbers make a normal one, near enough.
+        let fresh = (0..12).map(|_| self.rng.within(0..=1_000_000) as f64 / 1e6).sum::<f64>() - 6.0;
+        let (before, at) = self.wander;
+        let keep = if tau == 0 { 0.0 } else { (-(now.since(at).as_micros() as f64) / tau as f64).exp() };
+        let value = keep * before + (1.0 - keep * keep).sqrt() * fresh;
+        self.wander = (value, now);
+        (most as f64 * value.clamp(-3.0, 3.0)) as i64
     }
 
     fn put(&mut self, arrival: Time, parcel: Parcel<T>) {

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `delay=25` | 25 ms one way |
 //! | `jitter=10` | each packet takes 0 to 10 ms more; order is kept |
+//! | `tau=50` | the jitter is then a normal deviation (of 10 ms) either way that changes over some 50 ms, at most three times as large |
 //! | `reorder=2` | 2 % of the packets are held back by another 5 to 30 ms, and later ones pass them |
 //! | `loss=5` | 5 % are lost, each by itself |
 //! | `ge=5:4` | 5 % are lost in bursts of 4 on average (Gilbert's model) |
@@ -34,6 +35,8 @@ pub enum Setting {
     Delay(u64),
     /// The most that is added to it, in µs.
     Jitter(u64),
+    /// The time in which jitter changes, in µs; it is normally distributed then.
+    Tau(u64),
     /// Held back so that others pass.
     Reorder(Ppm),
     /// Lost one by one.
@@ -99,7 +102,9 @@ impl Spec {
         for term in &self.0 {
             match *term {
                 Term::Set(Setting::Delay(us)) | Term::At(_, Setting::Delay(us)) => delay = us.max(delay),
-                Term::Set(Setting::Jitter(us)) | Term::At(_, Setting::Jitter(us)) => jitter = us.max(jitter),
+                Term::Set(Setting::Jitter(us)) | Term::At(_, Setting::Jitter(us)) => {
+                    jitter = (3 * us).max(jitter)
+                }
                 Term::Set(Setting::Queue(us)) | Term::At(_, Setting::Queue(us)) => queue = us.max(queue),
                 Term::Set(Setting::Rate(_)) | Term::At(_, Setting::Rate(_)) => rated = true,
                 _ => {}
@@ -147,6 +152,7 @@ fn set(key: &str, value: &str) -> Option<Setting> {
         "delay" => Setting::Delay(decimal(value, MILLIS)?),
         "jitter" => Setting::Jitter(decimal(value, MILLIS)?),
         "queue" => Setting::Queue(decimal(value, MILLIS)?),
+        "tau" => Setting::Tau(decimal(value, MILLIS)?),
         "reorder" => Setting::Reorder(share(value)?),
         "loss" => Setting::Loss(share(value)?),
         "dup" => Setting::Duplicate(share(value)?),
@@ -205,6 +211,7 @@ impl fmt::Display for Setting {
             Setting::Delay(us) => write!(f, "delay={}", Decimal(us, MILLIS)),
             Setting::Jitter(us) => write!(f, "jitter={}", Decimal(us, MILLIS)),
             Setting::Queue(us) => write!(f, "queue={}", Decimal(us, MILLIS)),
+            Setting::Tau(us) => write!(f, "tau={}", Decimal(us, MILLIS)),
             Setting::Reorder(share) => write!(f, "reorder={}", percent(share)),
             Setting::Loss(share) => write!(f, "loss={}", percent(share)),
             Setting::Bursts(share, length) => {
@@ -245,11 +252,11 @@ mod tests {
 
     #[test]
     fn a_line_is_printed_as_it_was_read() {
-        let line = "delay=25,jitter=10,reorder=1,loss=5,ge=5:4,dup=1,corrupt=0.5,rate=500,queue=200,\
+        let line = "delay=25,jitter=10,tau=50,reorder=1,loss=5,ge=5:4,dup=1,corrupt=0.5,rate=500,queue=200,\
                     police=300:20,at=10:rate=300,at=2.5:ge=1.25:3.5,down=5-7,path@8";
         let spec: Spec = line.parse().unwrap();
         assert_eq!(spec.to_string(), line);
-        assert_eq!(spec.0[6], Term::Set(Setting::Corrupt(5000)));
+        assert_eq!(spec.0[7], Term::Set(Setting::Corrupt(5000)));
         assert_eq!(" delay=3 ,, loss=1".parse::<Spec>().unwrap().to_string(), "delay=3,loss=1");
     }
 
