@@ -161,6 +161,17 @@ impl Check {
         }
     }
 
+    /// When a side last heard something that it could open.
+    #[must_use]
+    pub fn heard_at(&self, who: Role) -> Option<Time> {
+        self.sides[of(who)].fresh
+    }
+
+    /// A side's call counts as interrupted, which is not judged.
+    pub fn interrupted(&mut self, who: Role) {
+        self.sides[of(who)].interrupted = true;
+    }
+
     /// A side's counters, after whatever it did.
     pub fn stats(&mut self, now: Time, who: Role, stats: &CallStats, backlog: usize) {
         let side = &mut self.sides[of(who)];

@@ -14,6 +14,7 @@
 pub mod check;
 pub mod codec;
 mod engine;
+pub mod facade;
 pub mod link;
 pub mod rng;
 pub mod scenario;

@@ -37,6 +37,8 @@ pub struct EndpointBuilder {
     identity: Option<Identity>,
     net: kring_net::Config,
     timeouts: Timeouts,
+    #[cfg(feature = "simulation")]
+    simulation: Option<crate::simulation::Simulation>,
 }
 
 impl EndpointBuilder {
@@ -67,25 +69,42 @@ impl EndpointBuilder {
         self
     }
 
+    /// Lives in a simulated world.
+    #[cfg(feature = "simulation")]
+    #[doc(hidden)]
+    pub fn simulated(mut self, simulation: crate::simulation::Simulation) -> EndpointBuilder {
+        self.simulation = Some(simulation);
+        self
+    }
+
+    /// Network, clock and randomness, of the system or simulated.
+    fn ground(&mut self) -> Result<(kring_net::Endpoint, Clock, Arc<dyn Provider>), BindError> {
+        #[cfg(feature = "simulation")]
+        if let Some(simulation) = self.simulation.take() {
+            let net = kring_net::Endpoint::simulated(&self.net, simulation.socket, simulation.seed)?;
+            return Ok((net, Clock::showing(simulation.clock), simulation.provider));
+        }
+        Ok((kring_net::Endpoint::bind(&self.net)?, Clock::new(), default_provider()))
+    }
+
     /// Listens; has to be called within a tokio runtime.
     ///
     /// # Errors
     /// [`BindError`] if the address cannot be had.
-    pub fn build(self) -> Result<Endpoint, BindError> {
-        let provider = default_provider();
+    pub fn build(mut self) -> Result<Endpoint, BindError> {
+        let (net, clock, provider) = self.ground()?;
         let identity = match self.identity {
             Some(identity) => identity,
             None => Identity::generate(&*provider, wall()).map_err(|_| BindError::Random)?,
         };
         let identity = Arc::new(identity);
-        let net = kring_net::Endpoint::bind(&self.net)?;
         let (ringing, incoming) = mpsc::channel(MAX_RINGING);
         let shared = Arc::new(Common {
             acceptor: Mutex::new(Acceptor::new(identity.clone(), provider.clone())),
             identity,
             provider,
             net,
-            clock: Clock::new(),
+            clock,
             timeouts: self.timeouts,
             dials: Dials::default(),
         });
@@ -139,6 +158,8 @@ impl Endpoint {
             identity: None,
             net: kring_net::Config::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
             timeouts: Timeouts::default(),
+            #[cfg(feature = "simulation")]
+            simulation: None,
         }
     }
 

@@ -30,6 +30,8 @@ pub(crate) struct Engine {
     voice: SyncSender<IncomingFrame>,
     pictures: SyncSender<IncomingFrame>,
     threads: Vec<JoinHandle<()>>,
+    #[cfg(feature = "simulation")]
+    simulated: Option<crate::simulation::Running>,
 }
 
 impl Engine {
@@ -38,7 +40,19 @@ impl Engine {
         let at = Instant::now();
         let (voice, voice_in) = sync_channel(QUEUE);
         let (pictures, pictures_in) = sync_channel(QUEUE);
-        let mut engine = Engine { shared: shared.clone(), voice, pictures, threads: Vec::new() };
+        let mut engine = Engine {
+            shared: shared.clone(),
+            voice,
+            pictures,
+            threads: Vec::new(),
+            #[cfg(feature = "simulation")]
+            simulated: None,
+        };
+        #[cfg(feature = "simulation")]
+        if let Some(simulated) = media.simulated {
+            engine.simulated = Some(crate::simulation::Running::start(shared, simulated.devices));
+            return engine;
+        }
         let (audio_rate, video_rate) = media.rates();
         let consent = Arc::new(media.consent);
         let codec_of = |kind: MediaKind| {
@@ -80,6 +94,10 @@ impl Engine {
 
     /// Hands an opened frame to its thread; one that is a second behind loses it.
     pub(crate) fn take(&self, frame: IncomingFrame) {
+        #[cfg(feature = "simulation")]
+        if let Some(simulated) = &self.simulated {
+            return simulated.take(frame);
+        }
         let queue = match frame.info {
             FrameInfo::Audio { .. } => &self.voice,
             FrameInfo::Video { .. } => &self.pictures,
