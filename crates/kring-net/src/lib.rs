@@ -17,7 +17,8 @@ pub use tls::{ALPN, CIPHER_SUITE, KEY_EXCHANGE};
 use bytes::Bytes;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
-    AsyncUdpSocket, ClientConfig, ConnectionError, EndpointConfig, Runtime, ServerConfig, TokioRuntime, VarInt,
+    AsyncUdpSocket, ClientConfig, ConnectionError, EndpointConfig, Runtime, ServerConfig, TokioRuntime,
+    VarInt,
 };
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

@@ -55,8 +55,8 @@ fn main() -> ExitCode {
     }
     let jobs =
         options.jobs.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
-    let report =
-        Sweep { seeds: options.seeds, link: options.link, facade: options.facade, jobs }.run(|done| eprintln!("{done} seeds"));
+    let report = Sweep { seeds: options.seeds, link: options.link, facade: options.facade, jobs }
+        .run(|done| eprintln!("{done} seeds"));
     println!("{report}");
     if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

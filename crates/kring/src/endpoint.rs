@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Handshakes of strangers that may be under way at once.
 const MAX_HANDSHAKES: usize = 64;
@@ -358,12 +358,16 @@ async fn accept_all(common: Arc<Common>, ringing: mpsc::Sender<Incoming>) {
             continue;
         };
         let (common, ringing) = (common.clone(), ringing.clone());
+        let until = Instant::now() + DEADLINE;
         tokio::spawn(async move {
-            let established = timeout(DEADLINE, async {
+            let shaking = async {
                 let connection = incoming.accept().await.ok()?;
-                shake(&common, connection).await
-            });
-            if let Ok(Some(established)) = established.await {
+                let closing = connection.clone();
+                let shaken = timeout_at(until, shake(&common, connection)).await;
+                // Dropped without a word, it would tell the caller that somebody hung up.
+                shaken.inspect_err(|_| closing.close(close::HANDSHAKE)).ok()?
+            };
+            if let Ok(Some(established)) = timeout_at(until, shaking).await {
                 // From here on the caller is proven and holds a live ticket.
                 drop(permit);
                 ring(common, established, ringing).await;

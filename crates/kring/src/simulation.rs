@@ -8,10 +8,10 @@
 
 use crate::shared::Shared;
 use kring_core::call::{Call, IncomingFrame, Playout};
-pub use kring_net::SimulatedSocket as Socket;
 use kring_core::crypto::Provider;
 use kring_core::offer::Offer;
 use kring_core::time::Time;
+pub use kring_net::SimulatedSocket as Socket;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -82,10 +82,7 @@ impl Running {
     }
 
     pub(crate) fn take(&self, frame: IncomingFrame) {
-        self.devices
-            .lock()
-            .expect("nothing panics with this lock held")
-            .take(self.shared.clock.now(), frame);
+        self.devices.lock().expect("nothing panics with this lock held").take(self.shared.clock.now(), frame);
         self.taken.notify_one();
     }
 }

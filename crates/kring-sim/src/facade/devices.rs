@@ -77,8 +77,7 @@ impl Devices for Model {
             if judge.is_gone(self.who) {
                 return;
             }
-            let mut cx =
-                Context { now, who: self.who, check: &mut judge.check, trace: &mut judge.trace };
+            let mut cx = Context { now, who: self.who, check: &mut judge.check, trace: &mut judge.trace };
             engine.run(&mut cx, call);
             judge.check.stats(now, self.who, &call.stats(), 0);
         });

@@ -34,7 +34,8 @@ impl Outcome {
     /// In the words of the simulator's first mode. `after` says whether the other side had ended before.
     pub(super) fn summary(&self, who: Role, after: bool) -> check::End {
         let over = |reason, by| check::End::Over { reason, by };
-        let callee_does = |reason| over(reason, if who == Role::Callee { EndedBy::Local } else { EndedBy::Peer });
+        let callee_does =
+            |reason| over(reason, if who == Role::Callee { EndedBy::Local } else { EndedBy::Peer });
         match self {
             Outcome::Crashed => check::End::Crashed,
             Outcome::NeverReached => check::End::NeverReached,
@@ -59,6 +60,8 @@ impl Outcome {
 /// What a judge of ends knows of the call.
 pub(super) struct Facts<'a> {
     pub(super) scenario: &'a Scenario,
+    /// Whether nothing disturbs.
+    pub(super) calm: bool,
     pub(super) crossing: bool,
     /// Whether both talked.
     pub(super) connected: bool,
@@ -67,7 +70,7 @@ pub(super) struct Facts<'a> {
 impl Facts<'_> {
     /// Whether `own` is something that may have come to `who` when the other side's end is `other`.
     pub(super) fn fits(&self, who: Role, own: &Outcome, other: &Outcome) -> bool {
-        let calm = self.scenario.is_calm();
+        let calm = self.calm;
         let Outcome::Call(end) = own else {
             return match own {
                 Outcome::Crashed => self.scenario.does(who, Action::Crash),
@@ -86,11 +89,16 @@ impl Facts<'_> {
                 );
                 same || loose && self.hangs_up(who.other())
             }
-            End::Declined { by: EndedBy::Local } => who == Role::Callee && (self.declines() || self.hangs_up(who)),
+            End::Declined { by: EndedBy::Local } => {
+                who == Role::Callee && (self.declines() || self.hangs_up(who))
+            }
             End::Declined { by: EndedBy::Peer } => {
                 *other == Outcome::Call(End::Declined { by: EndedBy::Local }) || loose
             }
-            End::Busy => self.scenario.reaction_is(Reason::Busy) && *other == Outcome::Call(End::Busy),
+            End::Busy => {
+                let busy = self.scenario.reaction_is(Reason::Busy);
+                busy && (who == Role::Callee || *other == Outcome::Call(End::Busy))
+            }
             End::NotAnswered => !self.connected,
             End::BothDialled => loose && !calm,
             End::Vanished | End::Unreachable(_) | End::Handshake(_) => !calm,
@@ -105,5 +113,44 @@ impl Facts<'_> {
 
     fn declines(&self) -> bool {
         matches!(self.scenario.reaction, Reaction::Decline(_, reason) if reason != Reason::Busy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const LOCAL: EndedBy = EndedBy::Local;
+    const PEER: EndedBy = EndedBy::Peer;
+
+    fn fits(link: &str, who: Role, own: End, other: End) -> bool {
+        let mut scenario = Scenario::new(5, Some(&link.parse().expect("a network")));
+        scenario.reaction = Reaction::Decline(Duration::ZERO, Reason::Declined);
+        scenario.people.iter_mut().for_each(|person| person.pace = None);
+        scenario.script.retain(|step| step.who == Role::Caller && matches!(step.what, Action::HangUp(_)));
+        let facts =
+            Facts { scenario: &scenario, calm: scenario.is_calm(), crossing: false, connected: false };
+        facts.fits(who, &Outcome::Call(own), &Outcome::Call(other))
+    }
+
+    #[test]
+    fn an_end_needs_a_cause() {
+        let fits = |who, own, other| fits("delay=20", who, own, other);
+        assert!(fits(Role::Caller, End::HungUp { by: LOCAL }, End::Vanished));
+        assert!(!fits(Role::Callee, End::HungUp { by: LOCAL }, End::Vanished), "the callee hangs up never");
+        assert!(fits(Role::Callee, End::HungUp { by: PEER }, End::HungUp { by: LOCAL }));
+        assert!(!fits(Role::Callee, End::HungUp { by: PEER }, End::NotAnswered), "nobody hung up");
+        assert!(fits(Role::Caller, End::Declined { by: PEER }, End::Declined { by: LOCAL }));
+        assert!(!fits(Role::Caller, End::Busy, End::Busy), "it was declined, not busy");
+        for never in [End::Refused, End::ClockOff, End::ProtocolError { by: PEER }, End::Other(67)] {
+            assert!(!fits(Role::Caller, never.clone(), never));
+        }
+    }
+
+    #[test]
+    fn only_a_bad_network_makes_someone_vanish() {
+        assert!(!fits("delay=20", Role::Caller, End::Vanished, End::Vanished));
+        assert!(fits("delay=20,loss=50", Role::Caller, End::Vanished, End::Vanished));
     }
 }

@@ -26,7 +26,9 @@ use kring_core::handshake::Role;
 use kring_core::time::{Time, WallTime};
 use net::Net;
 use person::Person;
-use std::sync::{Arc, Mutex};
+use std::cell::Cell;
+use std::panic;
+use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until, timeout};
@@ -39,6 +41,7 @@ const ROLES: [Role; 2] = [Role::Caller, Role::Callee];
 /// What the world of one call shares.
 struct Ground {
     scenario: Scenario,
+    twist: Twist,
     net: Arc<Net>,
     judge: Mutex<Judge>,
     /// Whether the caller is done.
@@ -85,29 +88,44 @@ impl Ground {
 }
 
 /// What of a seed only this mode needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Twist {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Twist {
     /// The callee dials as well, that long after the caller.
-    crossing: Option<Duration>,
+    pub crossing: Option<Duration>,
     /// The caller's address changes with its path.
-    moves: bool,
+    pub moves: bool,
+    /// How many packets are lost from the answer on.
+    pub lost_with_answer: u32,
 }
 
 impl Twist {
-    fn new(seed: u64) -> Twist {
+    /// The twist of a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Twist {
         let mut rng = Rng::new(seed, "facade");
         let crossing = rng.chance(150_000).then(|| Duration::from_millis(rng.within(0..=250)));
         // Who moves is no server any more: only a caller can.
-        Twist { crossing, moves: crossing.is_none() && rng.chance(700_000) }
+        let moves = crossing.is_none() && rng.chance(700_000);
+        let lost_with_answer = if rng.chance(200_000) { rng.within(1..=3) as u32 } else { 0 };
+        Twist { crossing, moves, lost_with_answer }
     }
 }
 
-/// Runs one call. With `readable`, what happened is told line by line.
+/// Runs the call of a scenario and its seed. With `readable`, what happened is told line by line.
 ///
 /// # Panics
-/// If the code under test does, or there is no memory for a runtime.
+/// If there is no memory for a runtime.
 #[must_use]
 pub fn run(scenario: &Scenario, readable: bool) -> world::Outcome {
+    run_with(scenario, Twist::new(scenario.seed), readable)
+}
+
+/// Runs a call with a twist of its own.
+///
+/// # Panics
+/// If there is no memory for a runtime.
+#[must_use]
+pub fn run_with(scenario: &Scenario, twist: Twist, readable: bool) -> world::Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -116,9 +134,30 @@ pub fn run(scenario: &Scenario, readable: bool) -> world::Outcome {
     let mut scenario = scenario.clone();
     // QUIC's own sending stands in the place of the model's.
     scenario.people.iter_mut().for_each(|person| person.pace = None);
-    let outcome = runtime.block_on(world(scenario, readable));
+    notice_panics();
+    PANICKED.set(false);
+    let mut outcome = runtime.block_on(world(scenario, twist, readable));
     runtime.shutdown_timeout(Duration::from_secs(5));
+    if PANICKED.get() {
+        outcome.failures.push("a task panicked; its message is on the error output".into());
+    }
     outcome
+}
+
+thread_local! {
+    static PANICKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// tokio keeps a task's panic to itself, but every task of a call runs on its one thread.
+fn notice_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            PANICKED.set(true);
+            before(info);
+        }));
+    });
 }
 
 fn endpoint(ground: &Ground, who: Role) -> Endpoint {
@@ -143,17 +182,17 @@ fn endpoint(ground: &Ground, who: Role) -> Endpoint {
         .expect("a simulated socket can be listened on")
 }
 
-async fn world(scenario: Scenario, readable: bool) -> world::Outcome {
-    let twist = Twist::new(scenario.seed);
+async fn world(scenario: Scenario, twist: Twist, readable: bool) -> world::Outcome {
     let net = Net::new(scenario.seed, &scenario.links);
     let judge = Judge {
-        check: Check::new(&scenario),
+        check: Check::over_quic(&scenario),
         trace: Trace::new(readable),
         connected: [None; 2],
         ends: [None, None],
     };
     let ground = Arc::new(Ground {
         scenario,
+        twist,
         net,
         judge: Mutex::new(judge),
         done: watch::Sender::new(false),
@@ -165,9 +204,8 @@ async fn world(scenario: Scenario, readable: bool) -> world::Outcome {
     };
     let weather = tokio::spawn(weather(ground.clone()));
     let [callee, caller] = [Role::Callee, Role::Caller].map(|who| endpoint(&ground, who));
-    let ticket = |of: &Endpoint, who| {
-        of.ticket_for(&[net::address(who)], HOUR).expect("an address makes a ticket")
-    };
+    let ticket =
+        |of: &Endpoint, who| of.ticket_for(&[net::address(who)], HOUR).expect("an address makes a ticket");
     let (for_caller, for_callee) = (ticket(&callee, Role::Callee), ticket(&caller, Role::Caller));
     let a = Person::new(&ground, Role::Caller, caller.clone());
     let b = Person::new(&ground, Role::Callee, callee.clone());
@@ -179,7 +217,6 @@ async fn world(scenario: Scenario, readable: bool) -> world::Outcome {
             }
         }
     };
-    // A panic in a task is not seen here, but what it had to do is not done then.
     let over = timeout(LONGEST, people).await.is_ok();
     let lasted = ground.net.now();
     weather.abort();
@@ -188,7 +225,7 @@ async fn world(scenario: Scenario, readable: bool) -> world::Outcome {
     drop((caller, callee));
     carrying.abort();
     sleep(Duration::from_secs(1)).await;
-    ground.finish(over, lasted, twist)
+    ground.finish(over, lasted)
 }
 
 /// Cuts the network and mends it as the script says.
@@ -204,7 +241,7 @@ async fn weather(ground: Arc<Ground>) {
 }
 
 impl Ground {
-    fn finish(&self, over: bool, lasted: Time, twist: Twist) -> world::Outcome {
+    fn finish(&self, over: bool, lasted: Time) -> world::Outcome {
         self.judge(|judge| {
             if !over {
                 judge.check.fail(lasted, "the call does not end");
@@ -213,7 +250,9 @@ impl Ground {
                 judge.check.fail(lasted, "packets without end");
             }
             let connected = judge.connected.iter().all(Option::is_some);
-            let facts = Facts { scenario: &self.scenario, crossing: twist.crossing.is_some(), connected };
+            let calm = self.scenario.is_calm() && self.twist.lost_with_answer == 0;
+            let facts =
+                Facts { calm, scenario: &self.scenario, crossing: self.twist.crossing.is_some(), connected };
             for who in ROLES {
                 let (own, other) = (&judge.ends[of(who)], &judge.ends[of(who.other())]);
                 match (own, other) {

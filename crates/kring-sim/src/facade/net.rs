@@ -75,8 +75,7 @@ impl Net {
     #[must_use]
     pub fn new(seed: u64, links: &[Spec; 2]) -> Arc<Net> {
         let link = |who, name| Link::new(&links[of(who)], Rng::new(seed, name));
-        let port =
-            |who| Port { address: address(who), waiting: VecDeque::new(), reader: None, dead: false };
+        let port = |who| Port { address: address(who), waiting: VecDeque::new(), reader: None, dead: false };
         let state = State {
             links: [link(Role::Callee, "link callee"), link(Role::Caller, "link caller")],
             ports: [port(Role::Callee), port(Role::Caller)],

@@ -147,6 +147,7 @@ impl Person {
             }
             _ => {
                 self.say(&"answers");
+                self.ground.net.swallow(self.who, self.ground.twist.lost_with_answer);
                 let call = incoming.answer(media(&self.ground, self.who));
                 return self.lives(call).await;
             }
@@ -260,7 +261,10 @@ impl Seen {
             Event::Interrupted if std::mem::replace(&mut self.interrupted, true) => Some("interrupted twice"),
             Event::Resumed if !std::mem::take(&mut self.interrupted) => Some("resumed without interruption"),
             Event::MediaStopped { .. } => Some("media stopped"),
-            Event::Ended(_) | Event::PeerTracks(_) | Event::PeerTrackState { .. } | Event::PeerRecording(_) => None,
+            Event::Ended(_)
+            | Event::PeerTracks(_)
+            | Event::PeerTrackState { .. }
+            | Event::PeerRecording(_) => None,
             _ => None,
         }
     }
