@@ -5,15 +5,15 @@
 
 use std::time::Duration;
 
-use kring_core::call::{Call, Event, MAX_MEMORY, Picture, Timeouts};
+use kring_core::call::{Call, Event, MAX_MEMORY, Picture};
 use kring_core::control::Reason;
-use kring_core::handshake::{Accept, Progress, Role};
+use kring_core::handshake::Role;
 use kring_core::media::{FrameHeader, MAX_FRAME};
-use kring_core::offer::{Offer, TrackState};
+use kring_core::offer::TrackState;
 use kring_core::time::Time;
 
 use crate::input::{Input, damage};
-use crate::world::{BINDING, NOW, WORLD, offer};
+use crate::world::{WORLD, offer, pair};
 
 /// Most operations of one run.
 const MAX_STEPS: usize = 400;
@@ -55,23 +55,7 @@ struct Two {
 
 impl Two {
     fn new() -> Two {
-        let world = &*WORLD;
-        let mut acceptor = world.acceptor();
-        let mut accept = Accept::new(BINDING);
-        let (mut dial, hello) = world.dial();
-        let Ok(Progress::Reply(second)) = accept.handle(&hello, &mut acceptor, NOW) else {
-            panic!("an undisturbed message 1 is answered")
-        };
-        let Ok(Some((session, confirm))) = dial.handle(&second, &offer("Anna").encode(), NOW) else {
-            panic!("an undisturbed message 2 opens")
-        };
-        let Ok(Progress::Done(answered)) = accept.handle(&confirm, &mut acceptor, NOW) else {
-            panic!("an undisturbed confirm opens")
-        };
-        let timeouts = Timeouts::default();
-        let caller = Call::new(session, &world.caller, &offer("Anna"), timeouts, Time::ZERO);
-        let callee = Call::new(*answered, &world.callee, &Offer::default(), timeouts, Time::ZERO);
-        let sides = [caller, callee].map(|call| Side::new(call.expect("a proven session makes a call")));
+        let sides = pair().map(Side::new);
         Two { now: Time::ZERO, sides, answered: false, sent: 0 }
     }
 

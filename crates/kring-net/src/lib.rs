@@ -266,6 +266,19 @@ impl Incoming {
             .map_err(|source| ConnectError::Connection { address, source })
     }
 
+    /// Whether whoever begins it has shown that packets reach it at the address that it names.
+    #[must_use]
+    pub fn is_validated(&self) -> bool {
+        self.0.remote_address_validated()
+    }
+
+    /// Lets it show that (RFC 9000, section 8.1.2): it has to begin again, and nothing is kept of it until then.
+    pub fn validate(self) {
+        if let Err(error) = self.0.retry() {
+            error.into_incoming().refuse();
+        }
+    }
+
     /// Turns it away.
     pub fn refuse(self) {
         self.0.refuse();

@@ -26,6 +26,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 /// Handshakes of strangers that may be under way at once.
 const MAX_HANDSHAKES: usize = 64;
+/// With fewer places left, strangers have to show first that their address is theirs.
+const SCARCE: usize = MAX_HANDSHAKES / 2;
 /// Calls that may ring at once; further callers are told that it is busy.
 const MAX_RINGING: usize = 8;
 /// The most bytes of a handshake taken from the stream at once.
@@ -353,6 +355,10 @@ impl Drop for Incoming {
 async fn accept_all(common: Arc<Common>, ringing: mpsc::Sender<Incoming>) {
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     while let Some(incoming) = common.net.accept().await {
+        if handshakes.available_permits() < SCARCE && !incoming.is_validated() {
+            incoming.validate();
+            continue;
+        }
         let Ok(permit) = handshakes.clone().try_acquire_owned() else {
             incoming.refuse();
             continue;
