@@ -2,13 +2,14 @@
 #![allow(clippy::print_stdout)]
 mod common;
 use common::*;
-use kring::{Call, Endpoint, Ticket};
-use kring_core::call::Timeouts;
+use kring::{Call, End, EndedBy, Endpoint, Ticket};
+use kring_core::call::{Call as Core, Timeouts};
 use kring_core::crypto::default_provider;
 use kring_core::handshake::{Binding, Dial, EXPORTER_LABEL};
 use kring_core::identity::Identity;
 use kring_core::offer::Offer;
 use kring_core::time::{Time, WallTime};
+use kring_net::{Connection, RecvStream, SendStream};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -290,29 +291,74 @@ async fn a_call_outlives_half_handshakes_and_others_get_through_afterwards() {
     through.await.decline();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_that_breaks_the_order_ends_its_own_call_only() {
-    let running = Running::start().await;
-    let (to, ticket) = (running.b.local_addr().unwrap(), ticket(&running.b));
-    let net = kring_net::Endpoint::bind(&kring_net::Config::new("127.0.0.1:0".parse().unwrap())).unwrap();
-    let identity = Identity::generate(&*default_provider(), wall()).unwrap();
-    for round in 0..3 {
-        let connection = net.connect(to).await.unwrap();
+/// A peer that does as it likes, once it has got through the handshake.
+struct Mallory {
+    net: kring_net::Endpoint,
+    identity: Identity,
+}
+
+impl Mallory {
+    fn new() -> Mallory {
+        let net = kring_net::Endpoint::bind(&kring_net::Config::new("127.0.0.1:0".parse().unwrap())).unwrap();
+        Mallory { net, identity: Identity::generate(&*default_provider(), wall()).unwrap() }
+    }
+
+    /// Calls, until it rings.
+    async fn calls(&self, ticket: &Ticket, to: SocketAddr) -> (Connection, SendStream, RecvStream, Core) {
+        let connection = self.net.connect(to).await.unwrap();
         let (mut send, mut recv) = connection.open_stream().await.unwrap();
         let binding = Binding::Quic(connection.exporter(EXPORTER_LABEL).unwrap());
-        let (mut dial, hello) = Dial::new(&identity, &ticket, binding, wall(), &default_provider()).unwrap();
+        let provider = default_provider();
+        let (mut dial, hello) = Dial::new(&self.identity, ticket, binding, wall(), &provider).unwrap();
         send.write_all(&hello).await.unwrap();
-        let offer = Offer { name: "Mallory".into(), ..Offer::default() };
+        let offer = Offer { name: "Mallory".into(), receive: vec!["opus".into()], tracks: Vec::new() };
         let (session, confirm) = loop {
             let chunk = within(10, recv.read_chunk(4096, true)).await.unwrap().unwrap();
             if let Some(done) = dial.handle(&chunk.bytes, &offer.encode(), wall()).unwrap() {
                 break done;
             }
         };
-        let mut call =
-            kring_core::call::Call::new(session, &identity, &offer, Timeouts::default(), Time::ZERO).unwrap();
+        let mut call = Core::new(session, &self.identity, &offer, Timeouts::default(), Time::ZERO).unwrap();
         send.write_all(&confirm).await.unwrap();
         send.write_all(&call.poll_stream().unwrap()).await.unwrap();
+        (connection, send, recv, call)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_never_reads_what_it_is_told_is_hung_up_on() {
+    let running = Running::start().await;
+    let (to, ticket) = (running.b.local_addr().unwrap(), ticket(&running.b));
+    let mallory = Mallory::new();
+    let (_connection, _send, _unread, _core) = mallory.calls(&ticket, to).await;
+    let call = rings(&running.b).await.answer(media("Ben", 620.0).0);
+    within(60, async {
+        for n in 0..10_000_000 {
+            call.mute_microphone(n % 2 == 0);
+            // The driver takes what there is in one piece: it has to have its turn.
+            if n % 4 == 0 {
+                tokio::task::yield_now().await;
+            }
+            if n % 4096 == 0
+                && let Ok(end) = tokio::time::timeout(Duration::from_millis(1), call.ended()).await
+            {
+                assert_eq!(end, End::ProtocolError { by: EndedBy::Local });
+                return;
+            }
+        }
+        panic!("it takes in control messages without end");
+    })
+    .await;
+    running.went_on("a peer that never reads").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_breaks_the_order_ends_its_own_call_only() {
+    let running = Running::start().await;
+    let (to, ticket) = (running.b.local_addr().unwrap(), ticket(&running.b));
+    let mallory = Mallory::new();
+    for round in 0..3 {
+        let (_connection, mut send, _recv, mut call) = mallory.calls(&ticket, to).await;
         let incoming = rings(&running.b).await;
         call.announce_recording(true);
         let good = call.poll_stream().unwrap();
@@ -330,7 +376,7 @@ async fn a_peer_that_breaks_the_order_ends_its_own_call_only() {
             }
         }
         let end = within(10, incoming.given_up()).await;
-        assert_eq!(end, kring::End::ProtocolError { by: kring::EndedBy::Local }, "round {round}");
+        assert_eq!(end, End::ProtocolError { by: EndedBy::Local }, "round {round}");
     }
     running.went_on("a peer out of order").await;
 }
