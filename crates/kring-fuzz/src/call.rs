@@ -19,6 +19,9 @@ use crate::world::{WORLD, offer, pair};
 const MAX_STEPS: usize = 400;
 /// Most datagrams under way; the oldest are lost.
 const MAX_POOL: usize = 256;
+/// Most bytes of frames that one run seals: the largest frame, a full queue, and something more. A fuzzer would spend
+/// its time on encryption.
+const MAX_SEALED: usize = 3 << 20;
 const STATES: [TrackState; 3] = [TrackState::Live, TrackState::Muted, TrackState::Ended];
 
 /// One side and what is under way to it.
@@ -51,12 +54,14 @@ struct Two {
     sides: [Side; 2],
     answered: bool,
     sent: u32,
+    /// Bytes of frames that may still be sealed.
+    left: usize,
 }
 
 impl Two {
     fn new() -> Two {
         let sides = pair().map(Side::new);
-        Two { now: Time::ZERO, sides, answered: false, sent: 0 }
+        Two { now: Time::ZERO, sides, answered: false, sent: 0, left: MAX_SEALED }
     }
 
     fn step(&mut self, input: &mut Input<'_>) {
@@ -154,6 +159,8 @@ impl Two {
     /// A payload that no other has.
     fn payload(&mut self, len: usize) -> Vec<u8> {
         self.sent += 1;
+        let len = len.min(self.left);
+        self.left -= len;
         let mut payload = self.sent.to_be_bytes().to_vec();
         payload.resize(4 + len, 0xa5);
         payload

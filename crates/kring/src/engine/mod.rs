@@ -13,7 +13,7 @@ use crate::media::Media;
 use crate::shared::Shared;
 use kring_codec::{AudioCodec, VideoCodec};
 use kring_core::call::IncomingFrame;
-use kring_core::media::{FrameInfo, MediaKind};
+use kring_core::media::{FrameInfo, MAX_AUDIO_PAYLOAD, MediaKind};
 use kring_core::offer::Offer;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,6 +23,9 @@ use std::time::Instant;
 
 /// Frames on their way to a thread; more than a second of either kind.
 const QUEUE: usize = 256;
+
+/// The most bytes of pictures on their way to their thread; a peer may send larger ones than it can decode in time.
+const MAX_PICTURE_BYTES: usize = 4 << 20;
 
 /// A connected call's running media.
 pub(crate) struct Engine {
@@ -92,17 +95,26 @@ impl Engine {
         }
     }
 
-    /// Hands an opened frame to its thread; one that is a second behind loses it.
+    /// Hands an opened frame to its thread; one that is a second or 4 MiB behind loses it.
     pub(crate) fn take(&self, frame: IncomingFrame) {
         #[cfg(feature = "simulation")]
         if let Some(simulated) = &self.simulated {
             return simulated.take(frame);
         }
-        let queue = match frame.info {
-            FrameInfo::Audio { .. } => &self.voice,
-            FrameInfo::Video { .. } => &self.pictures,
-        };
-        let _ = queue.try_send(frame);
+        let len = frame.payload.len();
+        match frame.info {
+            FrameInfo::Audio { .. } if len > MAX_AUDIO_PAYLOAD => {}
+            FrameInfo::Audio { .. } => drop(self.voice.try_send(frame)),
+            FrameInfo::Video { .. } => {
+                let waiting = &self.shared.picture_bytes;
+                if waiting.load(Ordering::Relaxed) + len <= MAX_PICTURE_BYTES {
+                    waiting.fetch_add(len, Ordering::Relaxed);
+                    if self.pictures.try_send(frame).is_err() {
+                        waiting.fetch_sub(len, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
     }
 
     /// Ends the threads and waits for them: files are whole, devices closed.
