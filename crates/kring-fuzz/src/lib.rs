@@ -22,6 +22,7 @@ pub use files::{wav, y4m};
 pub use handshake::{accept, confirm, dial};
 pub use media::{jitter, reassembler, video_buffer};
 pub use parse::{certificate, control, frame_header, identity, offer, packet, report, ticket};
+pub use world::{offer as an_offer, pair};
 
 /// What a target does with its bytes.
 pub type Run = fn(&[u8]);

@@ -10,6 +10,7 @@ use crate::trace::Trace;
 use kring_core::call::{self, Call, IncomingFrame, SendError};
 use kring_core::handshake::Role;
 use kring_core::media::{AudioPacket, FrameInfo, JitterBuffer, Playout, VideoBuffer, VideoFrame};
+use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
 use kring_core::time::Time;
 use std::time::Duration;
 
@@ -21,6 +22,21 @@ pub(crate) const CAMERA: u8 = 1;
 const ASSUMED_RTT: Duration = Duration::from_millis(100);
 /// The speaker takes blocks of that length.
 const BLOCK: Duration = Duration::from_millis(10);
+
+/// What a side with these devices offers.
+pub(crate) fn offer(name: &str, camera: bool) -> Offer {
+    let track = |id, source, codec: &str, size| TrackInfo {
+        id,
+        source,
+        codec: codec.into(),
+        size,
+        frame_rate_milli: 0,
+        state: TrackState::Live,
+    };
+    let mut tracks = vec![track(MICROPHONE, TrackSource::Microphone, "opus", None)];
+    tracks.extend(camera.then(|| track(CAMERA, TrackSource::Camera, "h264", Some((640, 360)))));
+    Offer { name: name.into(), receive: vec!["opus".into(), "h264".into()], tracks }
+}
 
 /// What a step of one side works on.
 pub(crate) struct Context<'a> {
@@ -47,6 +63,7 @@ pub(crate) struct Engine {
     next_sound: Time,
     pictures: VideoBuffer,
     played: call::Playout,
+    asked: bool,
 }
 
 impl Engine {
@@ -73,6 +90,7 @@ impl Engine {
             next_sound: now + Duration::from_micros(rng.within(0..=10_000)),
             pictures: VideoBuffer::default(),
             played: call::Playout::default(),
+            asked: false,
             rng,
         }
     }
@@ -92,6 +110,11 @@ impl Engine {
     /// The next picture has to be a keyframe.
     pub(crate) fn keyframe_requested(&mut self) {
         self.keyframe = true;
+    }
+
+    /// Whether the other side was asked for a keyframe since the last look.
+    pub(crate) fn asked(&mut self) -> bool {
+        std::mem::take(&mut self.asked)
     }
 
     /// Takes an opened frame.
@@ -215,6 +238,7 @@ impl Engine {
         if self.pictures.keyframe_needed(now, rtt) {
             cx.trace.event(cx.now, cx.who, &"asks for a keyframe");
             call.request_keyframe(CAMERA);
+            self.asked = true;
         }
     }
 }

@@ -61,6 +61,9 @@ mod engine;
 mod event;
 mod media;
 mod shared;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulation;
 pub mod store;
 
 pub use call::{Call, Stats};

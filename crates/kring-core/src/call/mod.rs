@@ -165,6 +165,14 @@ pub enum SendError {
         /// Which.
         track: u8,
     },
+    /// The track was announced as the other of sound and pictures.
+    #[error("track {track} was announced as {announced:?}, and so takes nothing else")]
+    OtherKind {
+        /// Which.
+        track: u8,
+        /// What it takes.
+        announced: MediaKind,
+    },
     /// Too much waits already; the next picture has to be a keyframe.
     #[error("more pictures wait to be sent than fit; send a keyframe next")]
     QueueFull,
@@ -426,13 +434,13 @@ impl Call {
         level: u8,
         payload: &[u8],
     ) -> Result<(), SendError> {
-        let frame_id = self.live(track)?.next_frame;
+        let frame_id = self.live(track, MediaKind::Audio)?.next_frame;
         let header =
             FrameHeader { keyframe: true, discardable: true, temporal_layer: 0, spatial_layer: 0, frame_id };
         let info = FrameInfo::Audio { capture: capture.as_micros(), duration, level };
         let datagrams = self.seal(track, &header, Some(info), payload)?;
         self.outbox.push_audio(datagrams);
-        self.live(track)?.next_frame = frame_id.wrapping_add(1);
+        self.live(track, MediaKind::Audio)?.next_frame = frame_id.wrapping_add(1);
         Ok(())
     }
 
@@ -441,7 +449,7 @@ impl Call {
     /// # Errors
     /// A [`SendError`]; nothing is queued then.
     pub fn send_video(&mut self, now: Time, track: u8, picture: &Picture<'_>) -> Result<(), SendError> {
-        let own = self.live(track)?;
+        let own = self.live(track, MediaKind::Video)?;
         let (frame_id, skippable) = (own.next_frame, own.discardable_run);
         let header = FrameHeader {
             keyframe: picture.keyframe,
@@ -455,18 +463,20 @@ impl Call {
         if !self.outbox.push_video(now, datagrams) {
             return Err(SendError::QueueFull);
         }
-        let own = self.live(track)?;
+        let own = self.live(track, MediaKind::Video)?;
         own.next_frame = frame_id.wrapping_add(1);
         own.discardable_run = if picture.discardable { (own.discardable_run + 1).min(63) } else { 0 };
         Ok(())
     }
 
-    fn live(&mut self, track: u8) -> Result<&mut OwnTrack, SendError> {
+    fn live(&mut self, track: u8, kind: MediaKind) -> Result<&mut OwnTrack, SendError> {
         if self.phase != Phase::Talking {
             return Err(SendError::NotTalking);
         }
         let live = self.tracks.get_mut(&track).filter(|t| t.info.state == TrackState::Live);
-        live.ok_or(SendError::NotLive { track })
+        let live = live.ok_or(SendError::NotLive { track })?;
+        let announced = live.info.source.kind();
+        if announced == kind { Ok(live) } else { Err(SendError::OtherKind { track, announced }) }
     }
 
     fn seal(

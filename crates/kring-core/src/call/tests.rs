@@ -188,6 +188,24 @@ fn no_media_flows_before_the_answer() {
 }
 
 #[test]
+fn a_track_takes_what_it_was_announced_for() {
+    let mut two = Two::talking();
+    let now = two.now;
+    let sound = two.caller.send_audio(1, now, Duration::from_millis(20), 0, b"x");
+    assert_eq!(sound, Err(SendError::OtherKind { track: 1, announced: MediaKind::Video }));
+    let picture = Picture {
+        keyframe: true,
+        discardable: false,
+        temporal_layer: 0,
+        spatial_layer: 0,
+        capture: now,
+        payload: b"x",
+    };
+    let shown = two.caller.send_video(now, 0, &picture);
+    assert_eq!(shown, Err(SendError::OtherKind { track: 0, announced: MediaKind::Audio }));
+}
+
+#[test]
 fn frames_that_overtake_the_answer_wait_for_it() {
     let mut two = Two::new();
     two.run(Duration::from_millis(30));
