@@ -18,8 +18,10 @@ use super::intake::{self, Heard, Intake};
 use super::outlet::{self, Feed, Outlet};
 use super::{Device, DeviceError, Use, choose};
 
-/// Callbacks a second that are asked for.
-const CALLBACKS: u32 = 100;
+/// Callbacks a second that are asked of a microphone: what it brings late is heard late.
+const TAKES: u32 = 200;
+/// And of a speaker, which needs what it asks for in time for its next callback.
+const FILLS: u32 = 100;
 /// How long a sound server may take to make a stream.
 const MAKE: Duration = Duration::from_secs(5);
 /// How long closing is waited for; then it goes on by itself.
@@ -123,7 +125,7 @@ impl<T> Drop for Running<T> {
 /// Begins to open a microphone.
 pub(super) fn microphone(wanted: Option<String>) -> Result<Running<Heard>, String> {
     open(Use::Microphone, wanted, |device, trouble| {
-        let (config, format) = configure(device.supported_input_configs()?)?;
+        let (config, format) = configure(device.supported_input_configs()?, TAKES)?;
         attempt(config, |config| {
             let (intake, heard) = intake::queue(config.channels, config.sample_rate);
             let stream = match format {
@@ -144,11 +146,11 @@ pub(super) fn microphone(wanted: Option<String>) -> Result<Running<Heard>, Strin
 /// Begins to open a speaker.
 pub(super) fn speaker(wanted: Option<String>) -> Result<Running<Feed>, String> {
     open(Use::Speaker, wanted, |device, trouble| {
-        let (config, format) = configure(device.supported_output_configs()?)?;
+        let (config, format) = configure(device.supported_output_configs()?, FILLS)?;
         attempt(config, |config| {
             let frames = match config.buffer_size {
                 BufferSize::Fixed(frames) => frames,
-                BufferSize::Default => config.sample_rate / CALLBACKS,
+                BufferSize::Default => config.sample_rate / FILLS,
             };
             let (outlet, feed) = outlet::queue(config.channels, config.sample_rate, frames as usize);
             let stream = match format {
@@ -212,9 +214,10 @@ fn open<T: Send + 'static>(
     Ok(Running { opened, keep: Some(keep), closed, trouble })
 }
 
-/// The configuration nearest to what is wanted: 48 kHz, a usual format, few channels, a callback each 10 ms.
+/// The configuration nearest to what is wanted: 48 kHz, a usual format, few channels, so many callbacks a second.
 fn configure(
     ranges: impl Iterator<Item = SupportedStreamConfigRange>,
+    callbacks: u32,
 ) -> Result<(StreamConfig, SampleFormat), cpal::Error> {
     // What the resampler takes; and more channels than these no microphone has.
     let sane = |range: &SupportedStreamConfigRange| {
@@ -237,9 +240,9 @@ fn configure(
     };
     let frames = match *range.buffer_size() {
         SupportedBufferSize::Range { min, max } if min <= max => {
-            (rate / CALLBACKS).clamp(min.max(1), max.max(1))
+            (rate / callbacks).clamp(min.max(1), max.max(1))
         }
-        _ => rate / CALLBACKS,
+        _ => rate / callbacks,
     };
     let buffer_size = BufferSize::Fixed(frames);
     Ok((StreamConfig { channels: range.channels(), sample_rate: rate, buffer_size }, range.sample_format()))
@@ -316,7 +319,7 @@ mod tests {
     }
 
     fn configured(ranges: &[SupportedStreamConfigRange]) -> (u16, u32, SampleFormat, BufferSize) {
-        let (config, format) = configure(ranges.iter().copied()).unwrap();
+        let (config, format) = configure(ranges.iter().copied(), 100).unwrap();
         (config.channels, config.sample_rate, format, config.buffer_size)
     }
 
@@ -344,6 +347,6 @@ mod tests {
             range(1, [400_000, 800_000], SampleFormat::F32, [1, 9]),
             range(1, [48_000; 2], SampleFormat::U64, [1, 9]),
         ];
-        assert!(configure(odd.into_iter()).unwrap_err().to_string().contains("8 to 192 kHz"));
+        assert!(configure(odd.into_iter(), 100).unwrap_err().to_string().contains("8 to 192 kHz"));
     }
 }

@@ -18,13 +18,13 @@ use crate::resample::Converter;
 
 /// How long start waits for the device to open; quick ones lose nothing of what is played.
 const OPEN: Duration = Duration::from_millis(80);
-/// How long a block may wait for room.
-const PATIENCE: Duration = Duration::from_millis(90);
+/// A device that took nothing for so long stands still.
+const STALL: Duration = Duration::from_millis(60);
 /// A speaker that took nothing for so long has failed.
 const DEAD: Duration = Duration::from_secs(8);
 /// What is kept waiting for the device beyond what it takes at once: at first, more after each underrun, at most.
-const SPARE: Duration = Duration::from_micros(500);
-const STEP: Duration = Duration::from_millis(3);
+const SPARE: Duration = Duration::ZERO;
+const STEP: Duration = Duration::from_millis(5);
 const MOST: Duration = Duration::from_millis(15);
 /// After so long without an underrun a step is taken back.
 const CALM: Duration = Duration::from_secs(10);
@@ -43,7 +43,7 @@ struct Playback {
     feed: Option<Feed>,
     converter: Option<Converter>,
     converted: Vec<f32>,
-    /// When the next block is due, as long as the device is not open.
+    /// When the next block is due, as long as the device is not open or stands still.
     due: Instant,
     /// When the device was opened or seen to take something, and its callbacks by then; at first, when it was started.
     alive: (Instant, u64),
@@ -133,7 +133,7 @@ impl Playback {
             if self.alive.0.elapsed() > DEAD {
                 return Err("it was not opened in time".into());
             }
-            let heard = self.due.max(now.checked_sub(PATIENCE).unwrap_or(now));
+            let heard = self.due.max(now.checked_sub(STALL).unwrap_or(now));
             self.due = heard + pace::length(block.len());
             pace::wait_until(self.due);
             return Ok(heard);
@@ -146,28 +146,33 @@ impl Playback {
             }
             None => block,
         };
-        let deadline = now + PATIENCE;
+        let length = pace::length(block.len());
+        let callbacks = feed.callbacks();
+        if callbacks != self.alive.1 {
+            self.alive = (now, callbacks);
+        }
+        let quiet = self.alive.0.elapsed();
+        if quiet > DEAD {
+            return Err("it takes nothing any more".into());
+        }
+        // A device that stands still holds up nobody: sound goes on in real time, into nothing.
+        let deadline = if quiet > STALL { self.due.max(now) + length } else { now + STALL };
         loop {
             let margin = self.margin.look(feed.underruns(), Instant::now());
             let enough = feed.at_once() + (margin.as_secs_f64() * f64::from(feed.rate())) as usize;
             let waiting = feed.waiting();
             if waiting < enough {
-                break;
+                self.due = Instant::now();
+                return Ok(feed.write(samples));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                break;
+                self.due = deadline;
+                return Ok(deadline);
             }
             let due = Duration::from_secs_f64((waiting - enough) as f64 / f64::from(feed.rate()));
             std::thread::sleep(due.clamp(Duration::from_micros(500), Duration::from_millis(10)).min(left));
         }
-        let callbacks = feed.callbacks();
-        if callbacks != self.alive.1 {
-            self.alive = (Instant::now(), callbacks);
-        } else if self.alive.0.elapsed() > DEAD {
-            return Err("it takes nothing any more".into());
-        }
-        Ok(feed.write(samples))
     }
 }
 
@@ -186,7 +191,7 @@ impl Margin {
     fn look(&mut self, underruns: u64, now: Instant) -> Duration {
         if underruns > self.underruns {
             // One hiccup of the machine lacks several times in a row, and counts once.
-            if now.saturating_duration_since(self.changed) > PATIENCE {
+            if now.saturating_duration_since(self.changed) > STALL {
                 self.now = (self.now + STEP).min(MOST);
             }
             (self.underruns, self.changed) = (underruns, now);
