@@ -59,6 +59,10 @@ const GROWTH: f64 = 0.10;
 const STEP: (f64, f64) = (20_000.0, 0.01);
 /// The time in which a queue is to be drained, in ms.
 const DRAIN: f64 = 250.0;
+/// How late QUIC's acknowledgements may come beyond the round trip.
+const ACKNOWLEDGED: Duration = Duration::from_millis(100);
+/// The window below follows the estimate down so late.
+const HOLD: Duration = Duration::from_millis(1000);
 /// How long a dip lasts, and how long until another one at first.
 const DIP: (Duration, Duration) = (Duration::from_millis(700), Duration::from_secs(8));
 /// How much of the target is sent in a dip.
@@ -107,6 +111,8 @@ pub struct RateControl {
     /// Sending less for a moment, to see whether less gets lost: until when, when next, and how long to wait then.
     dip: (Time, Time, Duration),
     dipped: bool,
+    /// The highest estimate of the last second, and when it was that.
+    held_estimate: (f64, Time),
     /// Reports taken.
     reports: u64,
 }
@@ -136,6 +142,7 @@ impl RateControl {
             silent: None,
             dip: (now, now, DIP.1),
             dipped: false,
+            held_estimate: (START_RATE, now),
             reports: 0,
         };
         control.pace(now);
@@ -238,6 +245,10 @@ impl RateControl {
             self.prober.learned(now, more);
         }
         self.estimate = self.estimate.clamp(MIN_RATE, self.ceiling());
+        let (held, since) = self.held_estimate;
+        if self.estimate >= held || now.since(since) > HOLD {
+            self.held_estimate = (self.estimate, now);
+        }
     }
 
     /// How long a packet of full size takes at the estimate, in ms: pictures cause that much queue by themselves.
@@ -436,11 +447,12 @@ impl RateControl {
         }
     }
 
-    /// How many bytes may be on their way at once: a bound for the transport below, not the control itself.
+    /// How many bytes may be on their way at once: a bound for the transport below, not the control itself. It follows
+    /// the estimate down a second late, for what was sent before is still out and voice must not wait for it.
     #[must_use]
     pub fn window(&self) -> u64 {
-        let round_trip = self.round_trip().max(Duration::from_millis(50)).as_secs_f64();
-        let bytes = 2.0 * self.estimate.max(self.estimate.min(self.most) * 1.5) / 8.0 * round_trip;
+        let round_trip = self.round_trip().max(Duration::from_millis(50)) + ACKNOWLEDGED;
+        let bytes = 2.0 * self.held_estimate.0 * 1.25 / 8.0 * round_trip.as_secs_f64();
         (bytes as u64).max(10 * 1200) / if self.silent.is_some() { 2 } else { 1 }
     }
 
