@@ -51,7 +51,7 @@ fn frames_that_overtake_the_answer_are_played() {
     let story = outcome.lines.join("\n");
     assert!(outcome.failures.is_empty(), "{:?}\n{story}", outcome.failures);
     let caller = outcome.totals[of(Role::Caller)];
-    assert!(caller.early > 1, "nothing overtook the answer\n{story}");
+    assert!(caller.early > 0, "nothing overtook the answer\n{story}");
     assert_eq!(caller.first, Some(0), "a frame was dropped\n{story}");
 }
 
