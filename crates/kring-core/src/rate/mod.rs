@@ -230,8 +230,7 @@ impl RateControl {
         }
         if let Some(limit) = self.loss_limit.filter(|limit| observed && *limit < self.estimate) {
             self.estimate = limit * 0.95;
-            self.learn(limit);
-            self.prober.refuted(now);
+            self.prober.refuted(now, limit);
             self.prober.postpone(now + Duration::from_millis(1000));
         }
         if let Some(shown) = self.prober.result(now, round_trip, self.loss.recent()) {
@@ -242,7 +241,7 @@ impl RateControl {
                     self.capacity = None;
                 }
             }
-            self.prober.learned(now, more);
+            self.prober.learned(now, more.then_some(shown));
         }
         self.estimate = self.estimate.clamp(MIN_RATE, self.ceiling());
         let (held, since) = self.held_estimate;
@@ -271,7 +270,7 @@ impl RateControl {
         // Never up: what was in the queue may come in a rush.
         self.estimate = (delivered * DECREASE).min(self.estimate * 0.97);
         self.overused = Some(now);
-        self.prober.refuted(now);
+        self.prober.refuted(now, delivered);
     }
 
     /// Notes at which rate the link was full.
@@ -347,7 +346,7 @@ impl RateControl {
                     self.prober.begin((self.estimate * times).min(self.ceiling() * 1.1));
                 }
                 (true, false) => self.prober.postpone(now + Duration::from_millis(100)),
-                (false, _) => self.prober.learned(now, false),
+                (false, _) => self.prober.learned(now, None),
             }
         }
         self.pace(now);

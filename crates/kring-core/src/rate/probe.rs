@@ -55,8 +55,8 @@ pub(super) struct Prober {
     interval: Duration,
     /// The longest time between bursts; longer where they mislead.
     most: Duration,
-    /// When one last showed more.
-    success: Option<Time>,
+    /// When one last showed more, and what.
+    success: Option<(Time, f64)>,
     /// How often in a row a burst told nothing.
     silent: u32,
 }
@@ -191,21 +191,22 @@ impl Prober {
     }
 
     /// Says whether it showed more than was known, which decides when the next one follows.
-    pub(super) fn learned(&mut self, now: Time, more: bool) {
-        if more {
+    pub(super) fn learned(&mut self, now: Time, more: Option<f64>) {
+        if let Some(shown) = more {
             self.interval = INTERVAL.0.min(self.most);
             self.next_at = now;
-            self.success = Some(now);
+            self.success = Some((now, shown));
         } else {
             self.next_at = now + self.interval;
             self.interval = (self.interval * 3 / 2).min(self.most);
         }
     }
 
-    /// The rate turned out too high. If that was a burst's advice, the next ones are rarer: a token bucket, say, lets
+    /// The rate turned out too high, by far: only `rate` passes. If that was a burst's advice, the next ones are rarer: a token bucket, say, lets
     /// bursts through whose rate it does not carry.
-    pub(super) fn refuted(&mut self, now: Time) {
-        if self.success.take().is_some_and(|at| now.since(at) < Duration::from_secs(2)) {
+    pub(super) fn refuted(&mut self, now: Time, rate: f64) {
+        let misled = |(at, shown)| now.since(at) < Duration::from_secs(2) && rate < 0.6 * shown;
+        if self.success.take().is_some_and(misled) {
             self.most = (self.most * 2).min(DISTRUST);
             self.interval = self.most;
             self.next_at = now + self.interval;
