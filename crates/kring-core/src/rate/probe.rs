@@ -21,6 +21,15 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// Where bursts mislead, they come no more often than that in the end.
 const DISTRUST: Duration = Duration::from_secs(48);
 
+/// What a burst showed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    /// In bit/s.
+    pub(super) rate: f64,
+    /// Whether it came as it was sent. Else the link was full for a moment, and others on it paid for a part.
+    pub(super) passed: bool,
+}
+
 /// A burst on its way out.
 #[derive(Clone, Copy, Debug)]
 struct Burst {
@@ -161,8 +170,8 @@ impl Prober {
         }
     }
 
-    /// What the burst showed, in bit/s, once enough is known. `loss` is the share that gets lost anyway.
-    pub(super) fn result(&mut self, now: Time, round_trip: Duration, loss: f64) -> Option<f64> {
+    /// What the burst showed, once enough is known. `loss` is the share that gets lost anyway.
+    pub(super) fn result(&mut self, now: Time, round_trip: Duration, loss: f64) -> Option<Shown> {
         let flight = self.flight.filter(|_| self.burst.is_none())?;
         let (first, last) = flight.sent?;
         let late = now.since(last) > round_trip + PATIENCE;
@@ -187,7 +196,8 @@ impl Prober {
         let came_in = ((came_last - came_first) as f64 / 1e6).max(0.000_5);
         let sent = f64::from(flight.bytes - flight.last_size) * 8.0 / sent_in;
         let came = f64::from(flight.bytes - flight.first_size) * 8.0 / came_in;
-        Some(if came >= 0.9 * sent { sent.min(came) } else { came * 0.95 })
+        let passed = came >= 0.9 * sent;
+        Some(Shown { rate: if passed { sent.min(came) } else { came * 0.95 }, passed })
     }
 
     /// Says whether it showed more than was known, which decides when the next one follows.
