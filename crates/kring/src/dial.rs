@@ -193,6 +193,7 @@ async fn shake(
         };
         let done = dial.handle(&chunk.bytes, &encoded, wall()).map_err(End::Handshake)?;
         let Some((session, mut bytes)) = done else { continue };
+        connection.answered();
         let now = common.clock.now();
         let mut call =
             Call::new(session, &common.identity, offer, common.timeouts, now).map_err(End::Handshake)?;

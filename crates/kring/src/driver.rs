@@ -164,7 +164,10 @@ impl Driver {
     fn event(&mut self, event: core::Event) {
         let shared = self.shared.clone();
         let event = match event {
-            core::Event::Ringing => Event::Ringing,
+            core::Event::Ringing => {
+                self.connection.answered();
+                Event::Ringing
+            }
             core::Event::Answered => return self.answered(),
             core::Event::Tracks(tracks) => Event::PeerTracks(tracks),
             core::Event::TrackState { track, state } => Event::PeerTrackState { track, state },

@@ -362,10 +362,12 @@ async fn shake(common: &Common, connection: Connection) -> Option<Established> {
         let failed = match result {
             Ok(Progress::Waiting) => continue,
             Ok(Progress::Reply(bytes)) => {
+                connection.answered();
                 send.write_all(&bytes).await.ok()?;
                 continue;
             }
             Ok(Progress::Done(session)) => {
+                connection.answered();
                 let now = common.clock.now();
                 let none = Offer::default();
                 match kring_core::call::Call::new(*session, &common.identity, &none, common.timeouts, now) {
