@@ -1,9 +1,10 @@
 //! How long it takes until both sides of a call hear each other, over a link that delays, loses and has a rate: many
 //! whole calls through [`kring::Endpoint`] on loopback, with a model link between the two sockets.
 //!
-//!     cargo bench -p kring-benches --bench setup -- [rtt=MS] [loss=PERCENT] [rate=KBIT] [calls=N] [at-once=N] [seed=N]
+//!     cargo bench -p kring-benches --bench setup -- [rtt=MS] [loss=PERCENT] [rate=KBIT] [calls=N] [at-once=N] [seed=N] \
+//!         [ahead=0|1] [trace=0|1]
 //!
-//! Prints the time from dialling to the first sound played, as the mean of both ends of each call.
+//! With `ahead=1`, the default, the callee has consented to answer the next caller; else it answers what rings. Prints the time from dialling to the first sound played, as the mean of both ends of each call.
 #![allow(clippy::print_stdout)]
 
 use kring::capture::{AudioSink, Consent, NullSpeaker, Played, SinkError, Tone};
@@ -23,6 +24,8 @@ struct Link {
     loss: f64,
     /// In bit/s; none has no bottleneck.
     rate: Option<f64>,
+    /// Prints each packet.
+    trace: bool,
 }
 
 /// The longest a packet waits at the bottleneck.
@@ -83,13 +86,9 @@ async fn link(callee: SocketAddr, link: Link, seed: u64) -> (SocketAddr, Arc<Mut
             }
             let to = if back { caller } else { Some(callee) };
             let out = directions[usize::from(back)].pass(len);
-            if std::env::var_os("TRACE").is_some() {
-                println!(
-                    "{:>7.1} {} {len} {:02x}",
-                    began.elapsed().as_secs_f64() * 1000.0,
-                    if back { "<-" } else { "->" },
-                    buffer[0]
-                );
+            if link.trace {
+                let (ms, arrow) = (began.elapsed().as_secs_f64() * 1000.0, if back { "<-" } else { "->" });
+                println!("{ms:>7.1} ms {arrow} {len} B, first {:#04x}", buffer[0]);
             }
             *counted.lock().expect("no panic") = [directions[0].sent, directions[1].sent];
             if let (Some(to), Some(out)) = (to, out) {
@@ -144,7 +143,7 @@ fn media() -> (Media, Heard) {
 }
 
 /// One call: ms until the caller and the callee heard something, and bytes sent until then; `None` if that took 10 s.
-async fn call(over: Link, seed: u64) -> Option<([f64; 2], [usize; 2])> {
+async fn call(over: Link, ahead: bool, seed: u64) -> Option<([f64; 2], [usize; 2])> {
     let make = || Endpoint::builder().bind(SocketAddr::from(([127, 0, 0, 1], 0))).build().expect("a socket");
     let (a, b) = (make(), make());
     let (address, bytes) = link(b.local_addr().ok()?, over, seed).await;
@@ -153,7 +152,10 @@ async fn call(over: Link, seed: u64) -> Option<([f64; 2], [usize; 2])> {
     let (media_b, heard_b) = media();
     let answering = {
         let b = b.clone();
-        tokio::spawn(async move { b.incoming().await.map(|incoming| incoming.answer(media_b)) })
+        tokio::spawn(async move {
+            let call = if ahead { b.answer_next(media_b) } else { b.incoming().await?.answer(media_b) };
+            Some(call.ended().await)
+        })
     };
     let began = std::time::Instant::now();
     let dialled = a.dial(&ticket, media_a);
@@ -174,8 +176,8 @@ async fn call(over: Link, seed: u64) -> Option<([f64; 2], [usize; 2])> {
 }
 
 fn main() {
-    let mut link = Link { one_way: Duration::from_millis(50), loss: 0.0, rate: None };
-    let (mut calls, mut at_once, mut first_seed) = (200, 4, 1);
+    let mut link = Link { one_way: Duration::from_millis(50), loss: 0.0, rate: None, trace: false };
+    let (mut calls, mut at_once, mut first_seed, mut ahead) = (200, 4, 1, true);
     for argument in std::env::args().skip(1).filter(|a| a != "--bench") {
         let (name, value) = argument.split_once('=').expect("arguments are NAME=NUMBER");
         let value: f64 = value.parse().expect("arguments are NAME=NUMBER");
@@ -186,7 +188,9 @@ fn main() {
             "calls" => calls = value as u64,
             "at-once" => at_once = value as usize,
             "seed" => first_seed = value as u64,
-            other => panic!("expected rtt, loss, rate, calls, at-once or seed, came {other:?}"),
+            "ahead" => ahead = value != 0.0,
+            "trace" => link.trace = value != 0.0,
+            other => panic!("expected one of the names in the first lines of this file, came {other:?}"),
         }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -196,7 +200,7 @@ fn main() {
         for seed in first_seed..first_seed + calls {
             let place = places.clone().acquire_owned().await.expect("never closed");
             running.spawn(async move {
-                let result = call(link, seed).await;
+                let result = call(link, ahead, seed).await;
                 drop(place);
                 result
             });

@@ -15,15 +15,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long after the original each copy goes out. The first comes before a round trip is over, so it also hides the
-/// loss of an answer's trigger on short paths; on a link of 250 kbit/s it is through before the answer is. The others
-/// are for links that lose a fifth and more, and come late enough that slow links have answered.
-const AFTER: [Duration; 4] = [
-    Duration::from_millis(40),
-    Duration::from_millis(140),
-    Duration::from_millis(300),
-    Duration::from_millis(500),
-];
+/// How long after the original the first copy goes out, and how much longer than an answer took the others wait.
+const FIRST: Duration = Duration::from_millis(40);
+/// How long an answer takes where none has come yet: as on a link of 250 kbit/s and 50 ms round trip, so that there the
+/// second copy does not stand in the way of what follows.
+const UNKNOWN: Duration = Duration::from_millis(220);
+/// Copies of a datagram.
+const COPIES: u32 = 4;
 /// Datagrams of one flight that are copied; flights have two or three.
 pub(crate) const MAX_DATAGRAMS: usize = 6;
 /// The longest datagram that is copied; Kring sends none longer.
@@ -47,12 +45,14 @@ struct Kept {
     copy: Copy,
     sent: Instant,
     /// How many copies went out.
-    made: usize,
+    made: u32,
 }
 
 impl Kept {
-    fn due(&self) -> Option<Instant> {
-        AFTER.get(self.made).map(|after| self.sent + *after)
+    /// The first copy fills in for a lost original before a round trip is over, and where packets take longer than that
+    /// to be sent it is gone before the answer comes. Each further one waits until an answer should have come.
+    fn due(&self, answer: Duration) -> Instant {
+        self.sent + if self.made == 0 { FIRST } else { (answer + FIRST) * self.made }
     }
 }
 
@@ -63,6 +63,8 @@ struct Flow {
     open: bool,
     /// Unproven: bytes of handshake packets that came from there and that went there.
     stranger: Option<(usize, usize)>,
+    /// How long the last answer took.
+    answer: Duration,
     /// When the last datagram came.
     heard: Option<Instant>,
     kept: Vec<Kept>,
@@ -104,7 +106,8 @@ impl Flows {
             let until = now + if stranger { STRANGER_LIFETIME } else { LIFETIME };
             let stranger = stranger.then_some((0, 0));
             let handshaking = (!self.connections.contains_key(&key(address))).then_some(0);
-            let flow = Flow { until, open: true, stranger, heard: None, kept: Vec::new(), handshaking };
+            let kept = Vec::new();
+            let flow = Flow { until, open: true, stranger, answer: UNKNOWN, heard: None, kept, handshaking };
             self.flows.insert(key(address), flow);
         }
     }
@@ -176,6 +179,9 @@ impl Flows {
             if flow.stranger.take().is_some() {
                 flow.until = now + LIFETIME;
             }
+            if let (Some(first), Some(heard)) = (flow.kept.first(), flow.heard) {
+                flow.answer = heard.saturating_duration_since(first.sent).clamp(FIRST, UNKNOWN);
+            }
             flow.kept.retain(|kept| flow.heard.is_none_or(|heard| heard <= kept.sent));
         }
         self.tidy(now);
@@ -212,14 +218,12 @@ impl Flows {
     /// The copies that are due.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<Copy> {
         let mut due = Vec::new();
-        for kept in self.flows.values_mut().flat_map(|flow| &mut flow.kept) {
-            if kept.due().is_some_and(|at| at <= now) {
+        for flow in self.flows.values_mut() {
+            for kept in flow.kept.iter_mut().filter(|kept| kept.due(flow.answer) <= now) {
                 kept.made += 1;
                 due.push(kept.copy.clone());
             }
-        }
-        for flow in self.flows.values_mut() {
-            flow.kept.retain(|kept| kept.made < AFTER.len());
+            flow.kept.retain(|kept| kept.made < COPIES);
         }
         self.tidy(now);
         due.retain(|copy| self.may_send(copy));
@@ -228,7 +232,7 @@ impl Flows {
 
     /// When the next copy is due.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.flows.values().flat_map(|flow| &flow.kept).filter_map(Kept::due).min()
+        self.flows.values().flat_map(|flow| flow.kept.iter().map(|kept| kept.due(flow.answer))).min()
     }
 }
 
@@ -260,13 +264,13 @@ mod tests {
         flows.begin(now, to(1));
         assert!(flows.sent(now, copy(1, true, 1200)) && flows.sent(now, copy(1, true, 1200)));
         assert_eq!(flows.due(now).len(), 0);
-        assert_eq!(flows.due(now + AFTER[0]).len(), 2);
-        assert_eq!(flows.due(now + AFTER[0]).len(), 0, "each round goes out once");
-        let now = now + AFTER[0];
+        assert_eq!(flows.due(now + FIRST).len(), 2);
+        assert_eq!(flows.due(now + FIRST).len(), 0, "each round goes out once");
+        let now = now + FIRST;
         flows.received(now, to(1), &[0x40]);
         assert!(flows.sent(now, copy(1, false, 300)), "and so is the next");
         flows.answered(now, to(1));
-        assert_eq!(all_due(&mut flows), AFTER.len(), "which that answer was not for");
+        assert_eq!(all_due(&mut flows), COPIES as usize, "which that answer was not for");
     }
 
     #[test]
@@ -277,7 +281,7 @@ mod tests {
         assert!(flows.sent(now, copy(1, false, 300)));
         flows.settle(now, to(1));
         assert!(!flows.sent(now, copy(1, false, 1200)));
-        assert_eq!(all_due(&mut flows), AFTER.len(), "what was kept before goes on");
+        assert_eq!(all_due(&mut flows), COPIES as usize, "what was kept before goes on");
         assert!(flows.is_empty());
     }
 
@@ -287,7 +291,9 @@ mod tests {
         flows.begin(now, to(1));
         let kept = (0..100).filter(|_| flows.sent(now, copy(1, true, 1200))).count();
         assert_eq!(kept, MAX_DATAGRAMS);
-        (2..1000).for_each(|port| flows.received(now, to(port), &copy(port, true, 1200).bytes));
+        for port in 2..1000 {
+            flows.received(now, to(port), &copy(port, true, 1200).bytes);
+        }
         assert_eq!(flows.flows.len(), MAX_FLOWS);
         flows.begin(now + LIFETIME, to(5000));
         assert_eq!(flows.flows.len(), 1);
@@ -318,13 +324,13 @@ mod tests {
     fn a_stranger_who_answers_is_one_no_more() {
         let (now, mut flows) = (Instant::now(), Flows::default());
         flows.received(now, to(1), &copy(1, true, 1200).bytes);
-        let now = now + AFTER[0];
+        let now = now + FIRST;
         flows.answered(now, to(1));
         for _ in 0..MAX_DATAGRAMS {
             let own = copy(1, false, 1200);
             assert!(flows.may_send(&own) && flows.sent(now, own));
         }
-        assert_eq!(all_due(&mut flows), MAX_DATAGRAMS * AFTER.len());
+        assert_eq!(all_due(&mut flows), MAX_DATAGRAMS * COPIES as usize);
     }
 
     #[test]

@@ -43,6 +43,10 @@ pub(crate) struct Pending {
 }
 
 impl Dials {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().expect("nothing panics with this lock held").is_empty()
+    }
+
     pub(crate) fn find(&self, peer: &Fingerprint) -> Option<Pending> {
         self.0.lock().expect("nothing panics with this lock held").get(peer).cloned()
     }

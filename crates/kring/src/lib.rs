@@ -61,6 +61,7 @@ mod engine;
 mod event;
 mod media;
 mod shared;
+mod standing;
 pub mod store;
 
 pub use call::{Call, Stats};

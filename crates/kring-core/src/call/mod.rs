@@ -4,8 +4,8 @@
 //! [`Call::send_audio`], …), then drain `poll_stream`, `poll_datagram`, `poll_event` and `poll_frame` until each gives
 //! `None`, and call [`Call::handle_timeout`] at [`Call::poll_timeout`].
 //!
-//! Guarantee: no media leaves before the call is answered, and none that came earlier gets through; whatever the peer
-//! sends, memory stays below [`MAX_MEMORY`] and the call goes on or ends with a reason.
+//! Guarantee: no media leaves before the call is answered, and none that came earlier gets through; a caller who has
+//! proven nothing yet has no name here, and nothing that it sends is opened but the proof; whatever the peer sends, memory stays below [`MAX_MEMORY`] and the call goes on or ends with a reason.
 
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
@@ -20,11 +20,12 @@ pub use report::{Playout, Report};
 
 use crate::control::{Message, Reason};
 use crate::crypto::{CryptoError, random_secret};
-use crate::handshake::{HandshakeError, Role, Session};
+use crate::handshake::{CallId, Claim, Claimed, HandshakeError, Line, Role, Session};
 use crate::identity::{Identity, PublicIdentity};
 use crate::keys::{Group, OwnKeys, PeerKeys, REPORT_TRACK};
 use crate::media::{FrameHeader, FrameInfo, Packetiser};
 use crate::offer::{Offer, TrackInfo, TrackState};
+use crate::ticket::TicketId;
 use crate::time::Time;
 use outbox::Outbox;
 use receive::Inbox;
@@ -38,6 +39,8 @@ pub const MAX_MEMORY: usize = 6 << 20;
 const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 /// Silence after which a call counts as interrupted.
 const INTERRUPTED_AFTER: Duration = Duration::from_millis(1500);
+/// How long a caller whom this side has answered ahead may take to prove itself.
+pub const PROOF_DEADLINE: Duration = Duration::from_secs(3);
 /// Most events that wait; a peer that causes more at once is up to no good.
 const MAX_EVENTS: usize = 256;
 /// A keyframe costs the sender much; the peer gets one at most this often.
@@ -77,6 +80,8 @@ pub enum Event {
     Ringing,
     /// The callee answered: from now on media flows.
     Answered,
+    /// The caller whom this side has answered ahead has proven itself.
+    Proven,
     /// The peer's tracks are these now.
     Tracks(Vec<TrackInfo>),
     /// The peer switched one of its tracks on or off.
@@ -192,9 +197,17 @@ struct OwnTrack {
     keyframe_asked: Option<Time>,
 }
 
+/// Who the other side is.
+enum Peer {
+    Proven(PublicIdentity),
+    /// To be proven by the first message on the stream.
+    Claimed(Claim),
+}
+
 /// A call with one peer.
 pub struct Call {
-    session: Session,
+    line: Line,
+    peer: Peer,
     phase: Phase,
     timeouts: Timeouts,
     began: Time,
@@ -223,21 +236,62 @@ impl Call {
     /// [`HandshakeError::Malformed`] if the caller's offer makes no sense; [`HandshakeError::Crypto`] without
     /// randomness.
     pub fn new(
-        mut session: Session,
+        session: Session,
         identity: &Identity,
         offer: &Offer,
         timeouts: Timeouts,
         now: Time,
     ) -> Result<Call, HandshakeError> {
-        let group = Group::direct(session.call_id, session.handshake_hash);
-        let (role, peer_leaf) = (session.role, session.role.other().leaf());
-        let provider = &session.provider;
+        let peer_offer = Offer::decode(&session.offer)?;
+        let mut call =
+            Call::begin(session.line, Peer::Proven(session.peer), peer_offer, identity, timeouts, now)?;
+        if call.line.role == Role::Caller {
+            call.set_tracks(offer);
+        }
+        call.handle_stream(now, &[]);
+        Ok(call)
+    }
+
+    /// Callee: answers whoever holds the ticket, right behind message 2 and before `confirm`. Only for somebody who has
+    /// consented to that; and `offer` may name codecs only that every implementation receives.
+    ///
+    /// What is sent is sealed for the device that message 1 named. The caller has no name ([`peer`](Call::peer) is `None`)
+    /// and nothing of what it sends is opened until it has proven itself ([`Event::Proven`]); if it does not within
+    /// [`PROOF_DEADLINE`], the call ends.
+    ///
+    /// # Errors
+    /// [`HandshakeError::Crypto`] without randomness.
+    pub fn ahead(
+        claimed: Claimed,
+        identity: &Identity,
+        offer: &Offer,
+        timeouts: Timeouts,
+        now: Time,
+    ) -> Result<Call, HandshakeError> {
+        let peer = Peer::Claimed(claimed.claim);
+        let mut call = Call::begin(claimed.line, peer, Offer::default(), identity, timeouts, now)?;
+        call.answer(now, offer);
+        call.handle_stream(now, &[]);
+        Ok(call)
+    }
+
+    fn begin(
+        line: Line,
+        peer: Peer,
+        peer_offer: Offer,
+        identity: &Identity,
+        timeouts: Timeouts,
+        now: Time,
+    ) -> Result<Call, HandshakeError> {
+        let group = Group::direct(line.call_id, line.handshake_hash);
+        let (role, peer_leaf) = (line.role, line.role.other().leaf());
+        let provider = &line.provider;
         let own = OwnKeys::new(provider.clone(), group, role.leaf(), random_secret(&**provider)?);
         let peer_keys = PeerKeys::new(provider.clone(), group, peer_leaf);
-        let peer_offer = Offer::decode(&std::mem::take(&mut session.offer))?;
         let mut call = Call {
             inbox: Inbox::new(peer_keys),
-            session,
+            line,
+            peer,
             phase: Phase::Ringing,
             timeouts,
             began: now,
@@ -258,27 +312,42 @@ impl Call {
             scratch: Default::default(),
         };
         call.write(&Message::SenderKey(call.own.announce(identity)));
-        match role {
-            Role::Caller => call.set_tracks(offer),
-            Role::Callee => call.write(&Message::Ringing),
+        if role == Role::Callee {
+            call.write(&Message::Ringing);
         }
-        call.handle_stream(now, &[]);
         Ok(call)
     }
 
-    /// Who is on the other side, proven by the handshake.
+    /// Who is on the other side, proven by the handshake; `None` while that is still to come, at a callee who has answered
+    /// [ahead](Call::ahead).
     #[must_use]
-    pub fn peer(&self) -> PublicIdentity {
-        self.session.peer()
+    pub fn peer(&self) -> Option<PublicIdentity> {
+        match &self.peer {
+            Peer::Proven(peer) => Some(*peer),
+            Peer::Claimed(_) => None,
+        }
     }
 
-    /// The handshake that this call stands on.
+    /// Which side this is.
     #[must_use]
-    pub fn session(&self) -> &Session {
-        &self.session
+    pub fn role(&self) -> Role {
+        self.line.role
     }
 
-    /// What the peer calls itself, sends and can receive. At the caller it is empty until the answer.
+    /// The call's name.
+    #[must_use]
+    pub fn call_id(&self) -> CallId {
+        self.line.call_id
+    }
+
+    /// The ticket that the caller used.
+    #[must_use]
+    pub fn ticket(&self) -> TicketId {
+        self.line.ticket
+    }
+
+    /// What the peer calls itself, sends and can receive. At the caller it is empty until the answer, at a callee who has
+    /// answered ahead until the proof.
     #[must_use]
     pub fn peer_offer(&self) -> &Offer {
         &self.peer_offer
@@ -312,7 +381,7 @@ impl Call {
 
     /// Callee: takes the call with what this side sends. Without effect unless it rings here.
     pub fn answer(&mut self, now: Time, offer: &Offer) {
-        if self.phase == Phase::Ringing && self.session.role == Role::Callee {
+        if self.phase == Phase::Ringing && self.line.role == Role::Callee {
             self.write(&Message::Answer(offer.clone()));
             self.set_tracks(offer);
             self.phase = Phase::Talking;
@@ -323,7 +392,7 @@ impl Call {
 
     /// Callee: does not take the call. Without effect unless it rings here.
     pub fn decline(&mut self, reason: Reason) {
-        if self.phase == Phase::Ringing && self.session.role == Role::Callee {
+        if self.phase == Phase::Ringing && self.line.role == Role::Callee {
             self.write(&Message::Decline(reason));
             self.end(reason, EndedBy::Local);
         }
@@ -500,6 +569,9 @@ impl Call {
         if self.phase == Phase::Over {
             return None;
         }
+        if self.peer().is_none() {
+            return Some(self.next_report.min(self.began + PROOF_DEADLINE));
+        }
         let quiet = if self.interrupted { self.timeouts.vanished } else { INTERRUPTED_AFTER };
         let mut next = self.next_report.min(self.last_heard + quiet);
         if self.phase == Phase::Ringing {
@@ -516,11 +588,16 @@ impl Call {
         if self.phase == Phase::Ringing && now >= self.began + self.timeouts.ringing {
             return self.hang_up(Reason::NotAnswered);
         }
+        // A caller who is still to prove itself is not there yet, so it cannot go missing.
+        let proven = self.peer().is_some();
+        if !proven && now >= self.began + PROOF_DEADLINE {
+            return self.unproven();
+        }
         let quiet = now.since(self.last_heard);
         if quiet >= self.timeouts.vanished {
             return self.end(Reason::Vanished, EndedBy::Network);
         }
-        if quiet >= INTERRUPTED_AFTER && !self.interrupted {
+        if proven && quiet >= INTERRUPTED_AFTER && !self.interrupted {
             self.interrupted = true;
             self.event(Event::Interrupted);
         }
@@ -547,9 +624,9 @@ impl Call {
     }
 
     fn write(&mut self, message: &Message) {
-        let written = message.encode(&*self.session.provider).and_then(|bytes| {
-            self.session.channel.seal(&bytes, message.carries_secret(), &mut self.to_stream)
-        });
+        let written = message
+            .encode(&*self.line.provider)
+            .and_then(|bytes| self.line.channel.seal(&bytes, message.carries_secret(), &mut self.to_stream));
         if written.is_err() {
             self.end(Reason::ProtocolError, EndedBy::Local);
         }

@@ -1,3 +1,5 @@
+mod ahead;
+
 use super::*;
 use crate::crypto::Provider;
 use crate::crypto::aws_lc::AwsLc;
