@@ -16,10 +16,20 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long after the original the first copy goes out, and how much longer than an answer took the others wait.
-const FIRST: Duration = Duration::from_millis(40);
+const FIRST: Duration = Duration::from_millis(25);
 /// How long an answer takes where none has come yet: as on a link of 250 kbit/s and 50 ms round trip, so that there the
 /// second copy does not stand in the way of what follows.
 const UNKNOWN: Duration = Duration::from_millis(220);
+/// When the others go out on a link that is fast for sure.
+const BRISK: [Duration; 3] =
+    [Duration::from_millis(60), Duration::from_millis(120), Duration::from_millis(240)];
+/// Two full datagrams that come within this time have come over such a link: at 1,000 kbit/s they are 10 ms apart.
+const PAIR: Duration = Duration::from_millis(6);
+/// The first copy on a link of which all that is known is that it works: an acknowledgement, which QUIC fills up to a full
+/// datagram, is not worth one, and by then what follows it has cleared it away.
+const CAREFUL: Duration = Duration::from_millis(60);
+/// A full datagram.
+const FULL: usize = 1000;
 /// Copies of a datagram.
 const COPIES: u32 = 4;
 /// Datagrams of one flight that are copied; flights have two or three.
@@ -50,10 +60,29 @@ struct Kept {
 
 impl Kept {
     /// The first copy fills in for a lost original before a round trip is over, and where packets take longer than that
-    /// to be sent it is gone before the answer comes. Each further one waits until an answer should have come.
-    fn due(&self, answer: Duration) -> Instant {
-        self.sent + if self.made == 0 { FIRST } else { (answer + FIRST) * self.made }
+    /// to be sent it is gone before the answer comes. Each further one waits until an answer should have come, unless the
+    /// link is known to be fast.
+    fn due(&self, pace: Pace) -> Instant {
+        self.sent
+            + match (self.made.checked_sub(1), pace) {
+                (None, Pace::Answers(_)) => CAREFUL,
+                (None, _) => FIRST,
+                (Some(further), Pace::Brisk) => BRISK[(further as usize).min(BRISK.len() - 1)],
+                (Some(_), Pace::Answers(after)) => (after + FIRST) * self.made,
+                (Some(_), Pace::Unknown) => (UNKNOWN + FIRST) * self.made,
+            }
     }
+}
+
+/// How quickly copies may follow each other.
+#[derive(Clone, Copy)]
+enum Pace {
+    /// Nothing has come yet.
+    Unknown,
+    /// The link is fast.
+    Brisk,
+    /// Answers take so long.
+    Answers(Duration),
 }
 
 /// One set-up, by the address of its other side.
@@ -63,10 +92,11 @@ struct Flow {
     open: bool,
     /// Unproven: bytes of handshake packets that came from there and that went there.
     stranger: Option<(usize, usize)>,
-    /// How long the last answer took.
-    answer: Duration,
+    pace: Pace,
     /// When the last datagram came.
     heard: Option<Instant>,
+    /// When the last full datagram came.
+    full: Option<Instant>,
     kept: Vec<Kept>,
     /// While the TLS handshake lasts: how many datagrams of this address wait.
     handshaking: Option<usize>,
@@ -107,7 +137,8 @@ impl Flows {
             let stranger = stranger.then_some((0, 0));
             let handshaking = (!self.connections.contains_key(&key(address))).then_some(0);
             let kept = Vec::new();
-            let flow = Flow { until, open: true, stranger, answer: UNKNOWN, heard: None, kept, handshaking };
+            let pace = Pace::Unknown;
+            let flow = Flow { until, open: true, stranger, pace, heard: None, full: None, kept, handshaking };
             self.flows.insert(key(address), flow);
         }
     }
@@ -125,6 +156,15 @@ impl Flows {
         }
         let Some(flow) = self.flows.get_mut(&key(from)).filter(|flow| flow.until > now) else { return false };
         flow.heard = Some(now);
+        if matches!(flow.pace, Pace::Unknown) {
+            flow.pace = Pace::Answers(UNKNOWN);
+        }
+        if datagram.len() >= FULL {
+            let last = flow.full.replace(now);
+            if last.is_some_and(|last| now.saturating_duration_since(last) <= PAIR) {
+                flow.pace = Pace::Brisk;
+            }
+        }
         if let Some((received, _)) = &mut flow.stranger {
             *received += datagram.len();
         }
@@ -179,8 +219,10 @@ impl Flows {
             if flow.stranger.take().is_some() {
                 flow.until = now + LIFETIME;
             }
-            if let (Some(first), Some(heard)) = (flow.kept.first(), flow.heard) {
-                flow.answer = heard.saturating_duration_since(first.sent).clamp(FIRST, UNKNOWN);
+            if let (Pace::Answers(after), Some(first), Some(heard)) =
+                (&mut flow.pace, flow.kept.first(), flow.heard)
+            {
+                *after = heard.saturating_duration_since(first.sent).clamp(CAREFUL, UNKNOWN);
             }
             flow.kept.retain(|kept| flow.heard.is_none_or(|heard| heard <= kept.sent));
         }
@@ -219,7 +261,7 @@ impl Flows {
     pub(crate) fn due(&mut self, now: Instant) -> Vec<Copy> {
         let mut due = Vec::new();
         for flow in self.flows.values_mut() {
-            for kept in flow.kept.iter_mut().filter(|kept| kept.due(flow.answer) <= now) {
+            for kept in flow.kept.iter_mut().filter(|kept| kept.due(flow.pace) <= now) {
                 kept.made += 1;
                 due.push(kept.copy.clone());
             }
@@ -232,7 +274,7 @@ impl Flows {
 
     /// When the next copy is due.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.flows.values().flat_map(|flow| flow.kept.iter().map(|kept| kept.due(flow.answer))).min()
+        self.flows.values().flat_map(|flow| flow.kept.iter().map(|kept| kept.due(flow.pace))).min()
     }
 }
 
@@ -271,6 +313,24 @@ mod tests {
         assert!(flows.sent(now, copy(1, false, 300)), "and so is the next");
         flows.answered(now, to(1));
         assert_eq!(all_due(&mut flows), COPIES as usize, "which that answer was not for");
+    }
+
+    #[test]
+    fn copies_follow_each_other_quickly_only_where_the_link_is_known_to_be_fast() {
+        let times = |gap: Duration| {
+            let (now, mut flows) = (Instant::now(), Flows::default());
+            flows.received(now, to(1), &copy(1, true, 1200).bytes);
+            flows.received(now + gap, to(1), &copy(1, true, 1200).bytes);
+            assert!(flows.sent(now, copy(1, true, 300)));
+            let mut times = Vec::new();
+            while let Some(at) = flows.next() {
+                times.push((at - now).as_millis());
+                flows.due(at);
+            }
+            times
+        };
+        assert_eq!(times(Duration::from_millis(1)), [25, 60, 120, 240]);
+        assert_eq!(times(Duration::from_millis(39)), [60, 245, 490, 735]);
     }
 
     #[test]
