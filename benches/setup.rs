@@ -134,6 +134,8 @@ impl AudioSink for Ear {
     fn stop(&mut self) {}
 }
 
+/// Of caller and callee: ms until they heard something, and bytes that they had sent by then.
+type Measured = ([f64; 2], [usize; 2]);
 type Heard = Arc<Mutex<Option<std::time::Instant>>>;
 
 fn media() -> (Media, Heard) {
@@ -143,7 +145,7 @@ fn media() -> (Media, Heard) {
 }
 
 /// One call: ms until the caller and the callee heard something, and bytes sent until then; `None` if that took 10 s.
-async fn call(over: Link, ahead: bool, seed: u64) -> Option<([f64; 2], [usize; 2])> {
+async fn call(over: Link, ahead: bool, seed: u64) -> Option<Measured> {
     let make = || Endpoint::builder().bind(SocketAddr::from(([127, 0, 0, 1], 0))).build().expect("a socket");
     let (a, b) = (make(), make());
     let (address, bytes) = link(b.local_addr().ok()?, over, seed).await;
@@ -210,7 +212,7 @@ fn main() {
     let failed = results.iter().filter(|r| r.is_none()).count();
     let done: Vec<_> = results.into_iter().flatten().collect();
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
-    let column = |f: &dyn Fn(&([f64; 2], [usize; 2])) -> f64| {
+    let column = |f: &dyn Fn(&Measured) -> f64| {
         let mut values: Vec<f64> = done.iter().map(f).collect();
         values.sort_by(f64::total_cmp);
         values

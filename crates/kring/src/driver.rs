@@ -44,6 +44,8 @@ struct Driver {
     to_stream: Option<mpsc::UnboundedSender<Vec<u8>>>,
     /// Caller: what it offered. Callee: what it answered.
     sent: Offer,
+    /// Caller: the answer was there before `confirm` was sent.
+    answered_ahead: bool,
     media: Option<Box<Media>>,
     engine: Option<Engine>,
     end: Option<End>,
@@ -59,6 +61,7 @@ pub(crate) async fn run(
 ) -> Outcome {
     let Established { connection, send, mut recv, call } = established;
     let answered = call.role() == Role::Caller || call.is_talking();
+    let answered_ahead = call.role() == Role::Caller && call.is_talking();
     let _ = shared.from.set(connection.remote_address());
     shared.set_core(call);
     shared.set_stage(Stage::Established);
@@ -70,6 +73,7 @@ pub(crate) async fn run(
         connection: connection.clone(),
         to_stream: Some(to_stream),
         sent: offer,
+        answered_ahead,
         media: None,
         engine: None,
         end: None,
@@ -166,7 +170,7 @@ impl Driver {
         let shared = self.shared.clone();
         let event = match event {
             core::Event::Ringing => {
-                self.connection.answered();
+                self.confirmed();
                 Event::Ringing
             }
             core::Event::Answered => return self.answered(),
@@ -225,9 +229,16 @@ impl Driver {
         }
     }
 
+    /// What came answers `confirm`, or is it; but not where this side was answered ahead, before it had sent its own.
+    fn confirmed(&self) {
+        if !self.answered_ahead {
+            self.connection.answered();
+        }
+    }
+
     /// It is known who the other side is, and media flows.
     fn connected(&mut self) {
-        self.connection.answered();
+        self.confirmed();
         self.shared.set_stage(Stage::Talking);
         self.shared.events.push(Event::Connected(Safety::CURRENT));
     }

@@ -55,7 +55,8 @@ impl Standing {
             return None;
         }
         state.waiting.retain(|waiting| !waiting.give.is_closed());
-        state.waiting.pop_front_if(|waiting| waiting.offer.is_some())
+        state.waiting.front()?.offer.as_ref()?;
+        state.waiting.pop_front()
     }
 
     /// Nobody was taken after all.

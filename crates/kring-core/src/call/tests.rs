@@ -4,6 +4,7 @@ use super::*;
 use crate::crypto::Provider;
 use crate::crypto::aws_lc::AwsLc;
 use crate::handshake::{Accept, Acceptor, Binding, Dial, Progress};
+use crate::identity::Identity;
 use crate::offer::TrackSource;
 use crate::ticket::Ticket;
 use crate::time::WallTime;
