@@ -97,6 +97,12 @@ pub trait AudioEncoder: Send {
     /// spend bits on in-band recovery.
     fn set_expected_loss(&mut self, percent: u8);
 
+    /// Asks for redundancy in each packet that reaches so far back, to be decoded after a burst of losses; zero for
+    /// none. Does nothing where a codec has no such thing.
+    fn set_deep_redundancy(&mut self, reach: Duration) {
+        let _ = reach;
+    }
+
     /// Samples by which decoded sound lags what was encoded.
     fn lookahead(&self) -> usize;
 }
@@ -116,12 +122,18 @@ pub trait AudioDecoder: Send {
     /// [`DecodeError::Gap`] when the codec cannot make that length; nothing is appended.
     fn conceal(&mut self, samples: usize, pcm: &mut Vec<f32>) -> Result<(), DecodeError>;
 
-    /// Appends `samples` of sound for the lost frame *before* `next_packet`, from the copy inside
-    /// `next_packet` if it carries one, concealed otherwise. `next_packet` itself is decoded afterwards.
+    /// Appends `samples` of lost sound that began `apart` samples before `next_packet` (`samples`, if that follows right
+    /// on it), from what `next_packet` carries of it, concealed otherwise. `next_packet` itself is decoded afterwards.
     ///
     /// # Errors
     /// As [`decode`](Self::decode) and [`conceal`](Self::conceal); nothing is appended.
-    fn recover(&mut self, next_packet: &[u8], samples: usize, pcm: &mut Vec<f32>) -> Result<(), DecodeError>;
+    fn recover(
+        &mut self,
+        next_packet: &[u8],
+        apart: usize,
+        samples: usize,
+        pcm: &mut Vec<f32>,
+    ) -> Result<(), DecodeError>;
 }
 
 /// Makes encoders and decoders of one sound codec; an app may bring its own.

@@ -180,7 +180,7 @@ fn a_lost_frame_comes_back_from_the_next_packet() {
         for (index, packet) in all.iter().enumerate() {
             match (index % 5 == 4 && index + 1 < all.len(), recovering) {
                 (false, _) => decoder.decode(packet, heard).unwrap(),
-                (true, true) => decoder.recover(&all[index + 1], 960, heard).unwrap(),
+                (true, true) => decoder.recover(&all[index + 1], 960, 960, heard).unwrap(),
                 (true, false) => decoder.conceal(960, heard).unwrap(),
             }
         }
@@ -234,7 +234,7 @@ fn garbage_gives_errors_or_bounded_sound() {
         };
         let mut pcm = Vec::new();
         match round % 3 {
-            0 => drop(decoder.recover(&packet, 960, &mut pcm)),
+            0 => drop(decoder.recover(&packet, 960 * (1 + round % 5), 960, &mut pcm)),
             _ => drop(decoder.decode(&packet, &mut pcm)),
         }
         assert!(pcm.len() <= MAX_SAMPLES);

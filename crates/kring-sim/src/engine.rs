@@ -9,6 +9,7 @@ use crate::scenario::{Camera, Person, Scenario, of};
 use crate::trace::Trace;
 use kring_core::call::{self, Call, IncomingFrame, SendError};
 use kring_core::handshake::Role;
+use kring_core::media::audio::Copies;
 use kring_core::media::{AudioPacket, FrameInfo, JitterBuffer, Playout, VideoBuffer, VideoFrame};
 use kring_core::time::Time;
 use std::time::Duration;
@@ -141,7 +142,7 @@ impl Engine {
             return;
         }
         let payload = self.voice.encode(captured);
-        let sent = call.send_audio(MICROPHONE, captured + self.clock, self.packet, level, &payload);
+        let sent = call.send_audio(MICROPHONE, captured + self.clock, self.packet, level, &payload, &Copies::default());
         if let Err(error) = sent
             && !matches!(error, SendError::NotLive { .. })
         {

@@ -122,7 +122,7 @@ impl Two {
 
     fn say(&mut self, role: Role, payload: &[u8]) {
         let now = self.now;
-        self.side(role).send_audio(0, now, Duration::from_millis(20), 30, payload).unwrap();
+        self.side(role).send_audio(0, now, Duration::from_millis(20), 30, payload, &Copies::default()).unwrap();
     }
 
     fn heard(&self, role: Role) -> Vec<&[u8]> {
@@ -174,8 +174,8 @@ fn a_call_rings_is_answered_and_carries_media_both_ways() {
 fn no_media_flows_before_the_answer() {
     let mut two = Two::new();
     let now = two.now;
-    assert_eq!(two.caller.send_audio(0, now, Duration::from_millis(20), 0, b"x"), Err(SendError::NotTalking));
-    assert_eq!(two.callee.send_audio(0, now, Duration::from_millis(20), 0, b"x"), Err(SendError::NotTalking));
+    assert_eq!(two.caller.send_audio(0, now, Duration::from_millis(20), 0, b"x", &Copies::default()), Err(SendError::NotTalking));
+    assert_eq!(two.callee.send_audio(0, now, Duration::from_millis(20), 0, b"x", &Copies::default()), Err(SendError::NotTalking));
     // A modified caller that sends all the same is not heard.
     two.caller.phase = Phase::Talking;
     two.say(Role::Caller, b"knock knock");
@@ -272,7 +272,7 @@ fn mute_and_camera_off_are_told_to_the_other_side() {
     two.caller.set_track_state(1, TrackState::Muted);
     let now = two.now;
     assert_eq!(
-        two.caller.send_audio(0, now, Duration::from_millis(20), 0, b"x"),
+        two.caller.send_audio(0, now, Duration::from_millis(20), 0, b"x", &Copies::default()),
         Err(SendError::NotLive { track: 0 })
     );
     two.run(Duration::from_millis(30));

@@ -9,16 +9,17 @@ use std::time::Duration;
 
 use crate::time::Time;
 
-/// What is added to the network's delay: scheduling at both ends, and a start with no history.
-pub(super) const MARGIN: Duration = Duration::from_millis(10);
+/// What is added to the network's delay: the block that is being played, scheduling at both ends, and a start with no
+/// history.
+pub(super) const MARGIN: Duration = Duration::from_millis(5);
 /// The most delay that is ever asked for.
 pub(super) const MAX_DELAY: Duration = Duration::from_secs(1);
 
 const BASELINE_SECONDS: u64 = 10;
-const WINDOW: Duration = Duration::from_secs(2);
-const MAX_SAMPLES: usize = 512;
-/// The share of packets that the target covers, in percent.
-const QUANTILE: usize = 97;
+const WINDOW: Duration = Duration::from_secs(6);
+const MAX_SAMPLES: usize = 640;
+/// The share of packets that the target covers, in thousandths.
+const QUANTILE: usize = 990;
 /// How fast the target falls; it rises at once.
 const RELEASE: Duration = Duration::from_millis(500);
 
@@ -72,7 +73,7 @@ impl NetworkDelay {
         let Some(baseline) = self.baseline() else { return };
         self.sorted.clear();
         self.sorted.extend(self.window.iter().map(|&(_, offset)| offset));
-        let rank = (self.sorted.len() * QUANTILE).div_ceil(100).saturating_sub(1);
+        let rank = (self.sorted.len() * QUANTILE).div_ceil(1000).saturating_sub(1);
         let (_, &mut covered, _) = self.sorted.select_nth_unstable(rank);
         let wanted = covered.saturating_sub(baseline).saturating_add(micros(MARGIN)).min(micros(MAX_DELAY));
         let elapsed = micros(now.since(self.updated).min(RELEASE));

@@ -1,0 +1,214 @@
+//! What to send for each frame, from what the network is like.
+//!
+//! Guarantee: a pure function of the states it was given and their times, never of the sound. What a plan sends,
+//! headers included, keeps to the rate it was made for, but that no plan goes below the narrowest: 60 ms frames at
+//! 6 kbit/s.
+
+use std::time::Duration;
+
+use super::bundle::Copies;
+use crate::time::Time;
+
+/// What one packet costs beyond its body, in bytes: 28 of IP and UDP, 30 of QUIC, 6 of the hop, up to 5 each of frame
+/// and SFrame header, 7 of the frame's info and 16 of its tag.
+pub const PACKET_OVERHEAD: usize = 97;
+
+/// The choices of frame length in ms, with the least codec rate in bit/s for which each is worth its headers, and the
+/// rate beyond which more is of no use.
+const LENGTHS: [(u64, u32, u32); 4] =
+    [(10, 32_000, 64_000), (20, 20_000, 64_000), (40, 13_000, 48_000), (60, 6_000, 40_000)];
+/// Loss from which on each frame is sent once more than at the threshold before.
+const ONCE_MORE: [f32; 4] = [0.002, 0.025, 0.08, 0.2];
+/// Losses come in bursts if so many follow on each other on average.
+const BURSTY: f32 = 1.8;
+/// Before anything is known, something is assumed.
+const ASSUMED_LOSS: f32 = 0.01;
+/// How long a lower loss has to last before less is sent for it.
+const CALM: Duration = Duration::from_secs(8);
+/// How long a higher rate has to last, and how much of it has to do, before frames get shorter.
+const ROOM: Duration = Duration::from_secs(3);
+const ROOM_PERCENT: u32 = 88;
+/// Rates are used in steps of so many bit/s, so that packets keep their size while the estimate breathes.
+const RATE_STEP: u32 = 2_000;
+const MIN_RATE: u32 = 6_000;
+
+/// What the network is like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NetworkState {
+    /// What voice may take, in bit/s, all headers included.
+    pub audio_rate: u32,
+    /// The fraction of datagrams lost lately, 0 to 1; `None` if nothing is known yet.
+    pub loss: Option<f32>,
+    /// How many datagrams in a row are lost at a time, on average; 1 if they are lost one by one.
+    pub burst: f32,
+    /// The round trip.
+    pub round_trip: Duration,
+}
+
+/// What to send for each frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioPlan {
+    /// How much sound goes into a frame: 10, 20, 40 or 60 ms.
+    pub duration: Duration,
+    /// The codec's rate in bit/s.
+    pub bit_rate: u32,
+    /// Which earlier frames travel along, and how large the body becomes.
+    pub copies: Copies,
+    /// How much loss the codec itself is to provide for, in percent; 0 if copies do.
+    pub fec_percent: u8,
+    /// How far back the codec's own redundancy against bursts reaches; zero if copies do.
+    pub deep_redundancy: Duration,
+}
+
+impl AudioPlan {
+    /// What it sends, in bit/s, all headers included.
+    #[must_use]
+    pub fn total_rate(&self) -> u32 {
+        let bits = (self.copies.size() + PACKET_OVERHEAD) as u64 * 8;
+        (bits * 1_000_000 / self.duration.as_micros().max(1) as u64) as u32
+    }
+}
+
+/// Chooses plans, with some patience so that they do not flutter.
+#[derive(Clone, Debug)]
+pub struct AudioPlanner {
+    /// How many times each frame is to be sent, and since when less would do.
+    wanted: usize,
+    less_since: Option<Time>,
+    bursty: bool,
+    plan: Option<AudioPlan>,
+    /// Since when there is room for shorter frames.
+    room_since: Option<Time>,
+    fixed: Option<Duration>,
+}
+
+impl Default for AudioPlanner {
+    fn default() -> AudioPlanner {
+        AudioPlanner {
+            wanted: transmissions(ASSUMED_LOSS),
+            less_since: None,
+            bursty: false,
+            plan: None,
+            room_since: None,
+            fixed: None,
+        }
+    }
+}
+
+impl AudioPlanner {
+    /// One that keeps to frames of this length whatever the network is like: 10, 20, 40 or 60 ms, else the next shorter.
+    #[must_use]
+    pub fn with_duration(duration: Duration) -> AudioPlanner {
+        AudioPlanner { fixed: Some(duration), ..AudioPlanner::default() }
+    }
+
+    /// The plan from `now` on.
+    pub fn update(&mut self, now: Time, state: &NetworkState) -> AudioPlan {
+        self.follow_loss(now, state);
+        let rate = state.audio_rate;
+        let mut plan = self.fit(rate, state);
+        if let Some(old) = self.plan.filter(|old| old.duration > plan.duration) {
+            // Shorter frames only if they are there to stay.
+            let cautious = self.fit(rate / 100 * ROOM_PERCENT, state);
+            let since = *self.room_since.get_or_insert(now);
+            if cautious.duration >= old.duration || now.since(since) < ROOM {
+                if cautious.duration >= old.duration {
+                    self.room_since = None;
+                }
+                plan = self.fit_length(old.duration, rate, state).unwrap_or(plan);
+            } else {
+                plan = cautious;
+            }
+        } else {
+            self.room_since = None;
+        }
+        self.plan = Some(plan);
+        plan
+    }
+
+    fn follow_loss(&mut self, now: Time, state: &NetworkState) {
+        let wanted = transmissions(state.loss.unwrap_or(ASSUMED_LOSS));
+        if wanted >= self.wanted {
+            self.less_since = None;
+            self.wanted = wanted;
+        } else if now.since(*self.less_since.get_or_insert(now)) >= CALM {
+            self.less_since = None;
+            self.wanted -= 1;
+        }
+        // Between the two bounds it stays what it was.
+        if state.burst >= BURSTY {
+            self.bursty = true;
+        } else if state.burst < 0.8 * BURSTY {
+            self.bursty = false;
+        }
+    }
+
+    /// The best plan for a rate.
+    fn fit(&self, rate: u32, state: &NetworkState) -> AudioPlan {
+        if let Some(fixed) = self.fixed {
+            let length = LENGTHS.iter().rev().find(|(ms, ..)| Duration::from_millis(*ms) <= fixed);
+            let duration = Duration::from_millis(length.map_or(10, |(ms, ..)| *ms));
+            return self.fit_length(duration, rate, state).unwrap_or_else(|| self.narrowest(duration, rate, state));
+        }
+        let lengths = LENGTHS.iter().map(|(ms, ..)| Duration::from_millis(*ms));
+        lengths
+            .clone()
+            .find_map(|duration| self.fit_length(duration, rate, state))
+            .unwrap_or_else(|| self.narrowest(Duration::from_millis(60), rate, state))
+    }
+
+    /// The plan with frames of `duration`, if the rate allows for it and for what the loss asks.
+    fn fit_length(&self, duration: Duration, rate: u32, state: &NetworkState) -> Option<AudioPlan> {
+        let &(_, least, most) = LENGTHS.iter().find(|(ms, ..)| Duration::from_millis(*ms) == duration)?;
+        // All that is wanted, or at least one copy if there is loss.
+        (self.wanted.min(2)..=self.wanted).rev().find_map(|times| {
+            let codec = codec_rate(rate, duration, times).min(most);
+            (codec >= least).then(|| self.build(duration, codec, times, state))
+        })
+    }
+
+    /// No copies: what can be done within the codec.
+    fn narrowest(&self, duration: Duration, rate: u32, state: &NetworkState) -> AudioPlan {
+        self.build(duration, codec_rate(rate, duration, 1).clamp(MIN_RATE, 40_000), 1, state)
+    }
+
+    fn build(&self, duration: Duration, codec: u32, times: usize, state: &NetworkState) -> AudioPlan {
+        let bit_rate = (codec / RATE_STEP * RATE_STEP).max(MIN_RATE);
+        let payload = (u64::from(bit_rate) * duration.as_micros() as u64).div_ceil(8_000_000) as usize;
+        let offsets: &[u8] = match (times, self.bursty && duration <= Duration::from_millis(20)) {
+            (0 | 1, _) => &[],
+            (2, false) => &[1],
+            (2, true) => &[2],
+            (3, false) => &[1, 2],
+            (3, true) => &[1, 3],
+            (4, false) => &[1, 2, 3],
+            (4, true) => &[1, 2, 4],
+            (_, false) => &[1, 2, 3, 4],
+            (_, true) => &[1, 2, 4, 6],
+        };
+        let loss = state.loss.unwrap_or(0.0).clamp(0.0, 1.0);
+        let alone = offsets.is_empty() && loss >= ONCE_MORE[0];
+        let fec = if alone { (loss * 100.0).ceil().clamp(1.0, 30.0) as u8 } else { 0 };
+        AudioPlan {
+            duration,
+            bit_rate,
+            copies: Copies::new(offsets, Copies::size_for(offsets.len(), payload)),
+            fec_percent: fec,
+            deep_redundancy: Duration::ZERO,
+        }
+    }
+}
+
+/// How many times each frame is to be sent at that loss, so that about one in a thousand is missing.
+fn transmissions(loss: f32) -> usize {
+    1 + ONCE_MORE.iter().filter(|threshold| loss >= **threshold).count()
+}
+
+/// What is left for the codec of a rate if each packet holds `times` frames, in bit/s.
+fn codec_rate(rate: u32, duration: Duration, times: usize) -> u32 {
+    let micros = duration.as_micros() as u64;
+    let bytes = u64::from(rate) * micros / 8_000_000;
+    let fixed = PACKET_OVERHEAD + Copies::size_for(times - 1, 0);
+    let payload = bytes.saturating_sub(fixed as u64) / times as u64;
+    (payload * 8_000_000 / micros.max(1)) as u32
+}
