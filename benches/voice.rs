@@ -139,7 +139,8 @@ fn main() {
     let options = Options::parse();
     let mut reader = hound::WavReader::open(&options.said).expect("a WAV file");
     assert_eq!(reader.spec().sample_rate, 48_000, "the file's rate");
-    let once: Vec<f32> = reader.samples::<i16>().map(|s| f32::from(s.expect("a sample")) / 32_768.0).collect();
+    let once: Vec<f32> =
+        reader.samples::<i16>().map(|s| f32::from(s.expect("a sample")) / 32_768.0).collect();
     let samples = once.repeat(options.times);
     let end = Time::from_micros(samples.len() as u64 * 1000 / 48 + 1_000_000);
     let (heard, line) = run(&options, samples, end);
@@ -203,7 +204,8 @@ fn run(options: &Options, samples: Vec<f32>, end: Time) -> (Vec<f32>, serde_json
         if options.video > 0 && picture <= now {
             let all = options.video * PICTURE.as_micros() as u64 / 8000;
             let count = all.div_ceil(PART as u64);
-            parts.extend((0..count).map(|n| (picture + PICTURE * n as u32 / (2 * count as u32), all / count)));
+            parts
+                .extend((0..count).map(|n| (picture + PICTURE * n as u32 / (2 * count as u32), all / count)));
             picture += PICTURE;
         }
         sounds.retain(|(at, item)| {
@@ -233,7 +235,10 @@ fn run(options: &Options, samples: Vec<f32>, end: Time) -> (Vec<f32>, serde_json
                 if came.insert(frame_id) {
                     let (capture, level) = (capture - copy.earlier, copy.level);
                     let payload = copy.payload.to_vec();
-                    voice.push(now, AudioPacket { frame_id, capture, duration: copy.duration, payload, level });
+                    voice.push(
+                        now,
+                        AudioPacket { frame_id, capture, duration: copy.duration, payload, level },
+                    );
                 }
             }
             if came.insert(id) {

@@ -15,13 +15,15 @@ pub enum FrameDuration {
     Ms20,
     /// 40 ms.
     Ms40,
-    /// 60 ms, for very narrow links.
+    /// 60 ms, for narrow links.
     Ms60,
+    /// 120 ms, for links on which half the headers of 60 ms make the difference.
+    Ms120,
 }
 
 impl FrameDuration {
     /// All durations, the shortest first.
-    pub const ALL: [Self; 4] = [Self::Ms10, Self::Ms20, Self::Ms40, Self::Ms60];
+    pub const ALL: [Self; 5] = [Self::Ms10, Self::Ms20, Self::Ms40, Self::Ms60, Self::Ms120];
 
     /// Milliseconds.
     #[must_use]
@@ -31,10 +33,11 @@ impl FrameDuration {
             Self::Ms20 => 20,
             Self::Ms40 => 40,
             Self::Ms60 => 60,
+            Self::Ms120 => 120,
         }
     }
 
-    /// Samples at [`SAMPLE_RATE`]: 480, 960, 1920 or 2880.
+    /// Samples at [`SAMPLE_RATE`]: 480, 960, 1920, 2880 or 5760.
     #[must_use]
     pub const fn samples(self) -> usize {
         (SAMPLE_RATE / 1000 * self.milliseconds()) as usize
@@ -46,7 +49,7 @@ impl FrameDuration {
         Duration::from_millis(self.milliseconds() as u64)
     }
 
-    /// The duration on the wire, in units of 2.5 ms: 4, 8, 16 or 24.
+    /// The duration on the wire, in units of 2.5 ms: 4, 8, 16, 24 or 48.
     #[must_use]
     pub const fn code(self) -> u8 {
         (self.milliseconds() * 2 / 5) as u8
@@ -167,7 +170,7 @@ mod tests {
                 duration.as_duration().as_micros() as u64
             );
         }
-        assert_eq!(FrameDuration::ALL.map(FrameDuration::code), [4, 8, 16, 24]);
+        assert_eq!(FrameDuration::ALL.map(FrameDuration::code), [4, 8, 16, 24, 48]);
         assert_eq!(FrameDuration::from_code(5), None);
     }
 }

@@ -143,7 +143,10 @@ mod tests {
     fn voice(pitch: f32, samples: usize) -> Vec<f32> {
         let at = |i: usize| {
             let t = i as f32 / SAMPLE_RATE as f32;
-            (1..12u8).map(|n| (t * pitch * f32::from(n) * std::f32::consts::TAU).sin() / f32::from(n)).sum::<f32>() * 0.2
+            (1..12u8)
+                .map(|n| (t * pitch * f32::from(n) * std::f32::consts::TAU).sin() / f32::from(n))
+                .sum::<f32>()
+                * 0.2
         };
         (0..samples).map(at).collect()
     }

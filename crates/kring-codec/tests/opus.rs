@@ -112,15 +112,15 @@ fn a_new_duration_takes_effect_with_the_next_frame() {
     for duration in FrameDuration::ALL {
         encoder.set_duration(duration);
         let mut heard = Vec::new();
-        decoder.decode(&packets(&mut *encoder, &voice(2_880))[0], &mut heard).unwrap();
+        decoder.decode(&packets(&mut *encoder, &voice(5_760))[0], &mut heard).unwrap();
         assert_eq!(heard.len(), duration.samples());
     }
 }
 
 #[test]
 fn a_packet_never_exceeds_what_the_decoder_takes() {
-    let mut encoder = encoder(FrameDuration::Ms60, u32::MAX);
-    assert!(packets(&mut *encoder, &voice(2_880))[0].len() <= MAX_PACKET);
+    let mut encoder = encoder(FrameDuration::Ms120, u32::MAX);
+    assert!(packets(&mut *encoder, &voice(5_760))[0].len() <= MAX_PACKET);
 }
 
 #[test]

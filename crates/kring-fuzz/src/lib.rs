@@ -21,7 +21,7 @@ pub use call::call;
 pub use files::{wav, y4m};
 pub use handshake::{accept, confirm, dial};
 pub use media::{jitter, reassembler, video_buffer};
-pub use parse::{certificate, control, frame_header, identity, offer, packet, report, ticket};
+pub use parse::{bundle, certificate, control, frame_header, identity, offer, packet, report, ticket};
 
 /// What a target does with its bytes.
 pub type Run = fn(&[u8]);
@@ -30,6 +30,7 @@ pub type Run = fn(&[u8]);
 /// `fuzz/fuzz_targets`.
 pub const TARGETS: &[(&str, Run)] = &[
     ("accept", accept),
+    ("bundle", bundle),
     ("call", call),
     ("certificate", certificate),
     ("confirm", confirm),

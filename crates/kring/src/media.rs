@@ -124,7 +124,11 @@ impl Media {
 
     /// What voice may take, headers and copies included, and what is left for pictures of 95 % (the rest is for headers).
     pub(crate) fn rates(&self) -> (u32, u32) {
-        let audio = if self.camera.is_some() { (self.max_rate / 4).clamp(24_000, 400_000) } else { self.max_rate.min(400_000) };
+        let audio = if self.camera.is_some() {
+            (self.max_rate / 4).clamp(24_000, 400_000)
+        } else {
+            self.max_rate.min(400_000)
+        };
         let video = (u64::from(self.max_rate) * 95 / 100) as u32;
         (audio, video.saturating_sub(audio.min(128_000)).max(30_000))
     }

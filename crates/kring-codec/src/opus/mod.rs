@@ -17,7 +17,7 @@ use crate::audio::{AudioCodec, AudioDecoder, AudioEncoder, AudioSettings, FrameD
 use crate::error::{DecodeError, EncodeError};
 use crate::raw::SAMPLE_RATE;
 
-/// Longest packet made or taken, in bytes. At 60 ms this bounds the rate to 200 kbit/s.
+/// Longest packet made or taken, in bytes. At 120 ms this bounds the rate to 100 kbit/s.
 pub const MAX_PACKET: usize = 1500;
 
 /// Most samples in one packet, 120 ms, as RFC 6716 section 3.1 allows.
@@ -38,7 +38,7 @@ const COMPLEXITY: i32 = 10;
 /// The farthest that deep redundancy reaches back, in frames of 10 ms.
 const MAX_DEEP: u128 = 100;
 
-/// From 5 on concealment is by a neural model; more would have it enhance what was decoded as well.
+/// From 5 on concealment is by a neural model, if libopus has one.
 const DECODER_COMPLEXITY: i32 = 5;
 
 /// The Opus codec, token `opus`.
@@ -158,8 +158,7 @@ impl OpusDecoder {
     /// # Errors
     /// [`DecodeError::Codec`] when libopus cannot be set up, as when memory runs out.
     pub fn new() -> Result<Self, DecodeError> {
-        let failed =
-            |code: Code| DecodeError::Codec { codec: "opus", operation: "setup", code: code.into() };
+        let failed = |code: Code| DecodeError::Codec { codec: "opus", operation: "setup", code: code.into() };
         Ok(Self {
             decoder: RawDecoder::new(DECODER_COMPLEXITY).map_err(failed)?,
             #[cfg(feature = "opus-deep")]

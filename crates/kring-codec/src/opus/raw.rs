@@ -171,9 +171,8 @@ impl Redundancy {
     pub(super) fn new() -> Result<Redundancy, Code> {
         let (mut error, mut second) = (0, 0);
         // SAFETY: the errors are written to; the results are checked.
-        let (reader, data) = unsafe {
-            (ffi::opus_dred_decoder_create(&raw mut error), ffi::opus_dred_alloc(&raw mut second))
-        };
+        let (reader, data) =
+            unsafe { (ffi::opus_dred_decoder_create(&raw mut error), ffi::opus_dred_alloc(&raw mut second)) };
         match (NonNull::new(reader), NonNull::new(data)) {
             (Some(reader), Some(data)) => Ok(Redundancy { reader, data }),
             (reader, data) => {

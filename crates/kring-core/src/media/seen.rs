@@ -24,6 +24,8 @@ impl Seen {
 
     /// Whether `id` is among the latest 128 and was not noted.
     pub(crate) fn lacks(&self, id: u32) -> bool {
-        self.bits == 0 || id > self.top || self.bits & 1u128.checked_shl(self.top - id).unwrap_or(u128::MAX) == 0
+        self.bits == 0
+            || id > self.top
+            || self.bits & 1u128.checked_shl(self.top - id).unwrap_or(u128::MAX) == 0
     }
 }

@@ -53,13 +53,19 @@ impl Listen {
     }
 
     /// One voice is played: the first that speaks.
-    fn take(&self, voice: &mut Option<(u8, Voice)>, frame: IncomingFrame, shared: &Shared) -> Result<(), String> {
+    fn take(
+        &self,
+        voice: &mut Option<(u8, Voice)>,
+        frame: IncomingFrame,
+        shared: &Shared,
+    ) -> Result<(), String> {
         let FrameInfo::Audio { capture, duration, level } = frame.info else { return Ok(()) };
         let (track, voice) = match voice {
             Some(voice) => voice,
             None => {
                 let name = shared.peer_codec(frame.track);
-                let codec = named_audio(&self.codecs, &name).ok_or(format!("no decoder for codec {name:?}"))?;
+                let codec =
+                    named_audio(&self.codecs, &name).ok_or(format!("no decoder for codec {name:?}"))?;
                 voice.insert((frame.track, Voice::new(codec.decoder().map_err(|e| e.to_string())?)))
             }
         };

@@ -55,10 +55,11 @@ impl Engine {
         if let (Some(source), Some(codec)) =
             (media.microphone, named_audio(&media.audio_codecs, &codec_of(MediaKind::Audio)))
         {
-            let planner = media.frame_duration.map_or_else(AudioPlanner::default, |fixed| {
-                AudioPlanner::with_duration(fixed.as_duration())
-            });
-            let speak = speak::Speak { source, consent: consent.clone(), codec, rate: audio_rate, planner, at };
+            let planner = media
+                .frame_duration
+                .map_or_else(AudioPlanner::default, |fixed| AudioPlanner::with_duration(fixed.as_duration()));
+            let speak =
+                speak::Speak { source, consent: consent.clone(), codec, rate: audio_rate, planner, at };
             engine.spawn("kring-speak", move |shared| speak.run(&shared));
         }
         if let (Some(source), Some(codec)) =

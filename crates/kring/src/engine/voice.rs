@@ -17,7 +17,7 @@ const JOIN: usize = 20 * MS;
 /// How much of what was played is kept, beyond what stretching looks at, before it is thrown away.
 const KEPT: usize = 200 * MS;
 /// The longest concealment at once.
-const LONGEST: usize = 60 * MS;
+const LONGEST: usize = 120 * MS;
 
 /// One voice that plays.
 pub(crate) struct Voice {

@@ -9,8 +9,9 @@ use crate::time::Time;
 
 /// What a fraction is taken over.
 const WINDOW: Duration = Duration::from_secs(2);
-/// A sudden rise is believed from so many datagrams on.
+/// A fraction is taken of at least so many datagrams, and a sudden rise believed from so many lost ones on.
 const ENOUGH: u64 = 40;
+const SUDDEN: u64 = 6;
 /// How long the fraction takes to fall to a third.
 const RELEASE: f32 = 4.0;
 const MAX_REPORTS: usize = 64;
@@ -39,22 +40,24 @@ impl LossMeter {
         }
         self.reports.push_back((now, received, lost));
         // The whole window, and its newest part that says enough.
-        let whole = self.since(0).unwrap_or(0.0);
-        let newest = (0..self.reports.len() - 1).rev().find_map(|from| self.since(from)).unwrap_or(whole);
-        let seen = if newest > 2.0 * whole { newest } else { whole };
+        let (whole, _) = self.since(0).unwrap_or_default();
+        let newest = (0..self.reports.len() - 1).rev().find_map(|from| self.since(from));
+        let sudden = newest.filter(|&(share, gone)| gone >= SUDDEN && share > 2.5 * whole);
+        let seen = sudden.map_or(whole, |(share, _)| share);
         let old = self.loss.unwrap_or(seen);
         let kept = (-now.since(before).as_secs_f32() / RELEASE).exp();
         self.loss = Some(if seen > old { seen } else { seen + (old - seen) * kept });
     }
 
-    /// The fraction lost since that report; `None` if too few were sent since.
-    fn since(&self, from: usize) -> Option<f32> {
+    /// The fraction and number lost since that report; `None` if too few were sent since.
+    fn since(&self, from: usize) -> Option<(f32, u64)> {
         let (&(_, received, lost), &(_, last_received, last_lost)) =
             (self.reports.get(from)?, self.reports.back()?);
         let came = last_received.saturating_sub(received);
         // What was late may have come since.
         let gone = last_lost.saturating_sub(lost);
-        (came.saturating_add(gone) >= ENOUGH).then(|| gone as f32 / came.saturating_add(gone) as f32)
+        let all = came.saturating_add(gone);
+        (all >= ENOUGH).then(|| (gone as f32 / all as f32, gone))
     }
 
     /// The fraction of datagrams lost lately; `None` until a report has told.
@@ -81,7 +84,8 @@ mod tests {
     #[test]
     fn the_fraction_is_that_of_the_last_seconds() {
         assert_eq!(after(20, |_| 0), 0.0);
-        assert!((after(20, |i| i % 2 * 6) - 0.05).abs() < 0.01);
+        let even = after(100, |i| i % 2 * 6);
+        assert!((even - 0.05).abs() < 0.015, "{even}");
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod bundle;
 mod loss;
 mod plan;
 
-pub use bundle::{Bundle, BundleError, Bundler, Copies, CopiedFrame, MAX_BUNDLE, MAX_COPIES, MAX_OFFSET, SpokenFrame};
+pub use bundle::{
+    Bundle, BundleError, Bundler, CopiedFrame, Copies, MAX_BUNDLE, MAX_COPIES, MAX_OFFSET, SpokenFrame,
+};
 pub use loss::LossMeter;
 pub use plan::{AudioPlan, AudioPlanner, NetworkState, PACKET_OVERHEAD};

@@ -1,8 +1,8 @@
 //! What to send for each frame, from what the network is like.
 //!
 //! Guarantee: a pure function of the states it was given and their times, never of the sound. What a plan sends,
-//! headers included, keeps to the rate it was made for, but that no plan goes below the narrowest: 60 ms frames at
-//! 6 kbit/s.
+//! headers included, keeps to the rate it was made for, but that no plan goes below the narrowest: packets of 120
+//! ms at 6 kbit/s.
 
 use std::time::Duration;
 
@@ -15,8 +15,13 @@ pub const PACKET_OVERHEAD: usize = 97;
 
 /// The choices of frame length in ms, with the least codec rate in bit/s for which each is worth its headers, and the
 /// rate beyond which more is of no use.
-const LENGTHS: [(u64, u32, u32); 4] =
-    [(10, 32_000, 64_000), (20, 20_000, 64_000), (40, 13_000, 48_000), (60, 6_000, 40_000)];
+const LENGTHS: [(u64, u32, u32); 5] = [
+    (10, 32_000, 64_000),
+    (20, 20_000, 64_000),
+    (40, 13_000, 48_000),
+    (60, 9_000, 40_000),
+    (120, MIN_RATE, 32_000),
+];
 /// Loss from which on each frame is sent once more than at the threshold before.
 const ONCE_MORE: [f32; 4] = [0.002, 0.025, 0.08, 0.2];
 /// Losses come in bursts if so many follow on each other on average.
@@ -28,8 +33,12 @@ const CALM: Duration = Duration::from_secs(8);
 /// How long a higher rate has to last, and how much of it has to do, before frames get shorter.
 const ROOM: Duration = Duration::from_secs(3);
 const ROOM_PERCENT: u32 = 88;
-/// Rates are used in steps of so many bit/s, so that packets keep their size while the estimate breathes.
-const RATE_STEP: u32 = 2_000;
+/// Rates are used in steps of so many bit/s, so that packets keep their size while the estimate breathes; the finer
+/// ones below 16 kbit/s.
+const RATE_STEPS: [u32; 2] = [400, 2_000];
+/// The longest frame of which copies are sent.
+const LONGEST_COPIED: Duration = Duration::from_millis(40);
+const LONGEST: Duration = Duration::from_millis(120);
 const MIN_RATE: u32 = 6_000;
 
 /// What the network is like.
@@ -48,7 +57,7 @@ pub struct NetworkState {
 /// What to send for each frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AudioPlan {
-    /// How much sound goes into a frame: 10, 20, 40 or 60 ms.
+    /// How much sound goes into a frame: 10, 20, 40, 60 or 120 ms.
     pub duration: Duration,
     /// The codec's rate in bit/s.
     pub bit_rate: u32,
@@ -96,7 +105,7 @@ impl Default for AudioPlanner {
 }
 
 impl AudioPlanner {
-    /// One that keeps to frames of this length whatever the network is like: 10, 20, 40 or 60 ms, else the next shorter.
+    /// One that keeps to frames of this length whatever the network is like: 10, 20, 40, 60 or 120 ms, else the next shorter.
     #[must_use]
     pub fn with_duration(duration: Duration) -> AudioPlanner {
         AudioPlanner { fixed: Some(duration), ..AudioPlanner::default() }
@@ -127,19 +136,21 @@ impl AudioPlanner {
     }
 
     fn follow_loss(&mut self, now: Time, state: &NetworkState) {
+        // Between the two bounds it stays what it was.
+        if state.burst >= BURSTY {
+            self.bursty = true;
+        } else if state.burst < 0.8 * BURSTY {
+            self.bursty = false;
+        }
         let wanted = transmissions(state.loss.unwrap_or(ASSUMED_LOSS));
+        // A burst takes near copies along, and far ones cost delay.
+        let wanted = if self.bursty { wanted.min(3) } else { wanted };
         if wanted >= self.wanted {
             self.less_since = None;
             self.wanted = wanted;
         } else if now.since(*self.less_since.get_or_insert(now)) >= CALM {
             self.less_since = None;
             self.wanted -= 1;
-        }
-        // Between the two bounds it stays what it was.
-        if state.burst >= BURSTY {
-            self.bursty = true;
-        } else if state.burst < 0.8 * BURSTY {
-            self.bursty = false;
         }
     }
 
@@ -148,20 +159,24 @@ impl AudioPlanner {
         if let Some(fixed) = self.fixed {
             let length = LENGTHS.iter().rev().find(|(ms, ..)| Duration::from_millis(*ms) <= fixed);
             let duration = Duration::from_millis(length.map_or(10, |(ms, ..)| *ms));
-            return self.fit_length(duration, rate, state).unwrap_or_else(|| self.narrowest(duration, rate, state));
+            return self
+                .fit_length(duration, rate, state)
+                .unwrap_or_else(|| self.narrowest(duration, rate, state));
         }
         let lengths = LENGTHS.iter().map(|(ms, ..)| Duration::from_millis(*ms));
         lengths
             .clone()
             .find_map(|duration| self.fit_length(duration, rate, state))
-            .unwrap_or_else(|| self.narrowest(Duration::from_millis(60), rate, state))
+            .unwrap_or_else(|| self.narrowest(LONGEST, rate, state))
     }
 
     /// The plan with frames of `duration`, if the rate allows for it and for what the loss asks.
     fn fit_length(&self, duration: Duration, rate: u32, state: &NetworkState) -> Option<AudioPlan> {
         let &(_, least, most) = LENGTHS.iter().find(|(ms, ..)| Duration::from_millis(*ms) == duration)?;
-        // All that is wanted, or at least one copy if there is loss.
-        (self.wanted.min(2)..=self.wanted).rev().find_map(|times| {
+        // All that is wanted, or at least one copy if there is loss. A copy of a long frame would come too late and cost
+        // more than the codec's own redundancy.
+        let wanted = if duration > LONGEST_COPIED { 1 } else { self.wanted };
+        (wanted.min(2)..=wanted).rev().find_map(|times| {
             let codec = codec_rate(rate, duration, times).min(most);
             (codec >= least).then(|| self.build(duration, codec, times, state))
         })
@@ -173,19 +188,11 @@ impl AudioPlanner {
     }
 
     fn build(&self, duration: Duration, codec: u32, times: usize, state: &NetworkState) -> AudioPlan {
-        let bit_rate = (codec / RATE_STEP * RATE_STEP).max(MIN_RATE);
+        let step = RATE_STEPS[usize::from(codec >= 16_000)];
+        let bit_rate = (codec / step * step).max(MIN_RATE);
         let payload = (u64::from(bit_rate) * duration.as_micros() as u64).div_ceil(8_000_000) as usize;
-        let offsets: &[u8] = match (times, self.bursty && duration <= Duration::from_millis(20)) {
-            (0 | 1, _) => &[],
-            (2, false) => &[1],
-            (2, true) => &[2],
-            (3, false) => &[1, 2],
-            (3, true) => &[1, 3],
-            (4, false) => &[1, 2, 3],
-            (4, true) => &[1, 2, 4],
-            (_, false) => &[1, 2, 3, 4],
-            (_, true) => &[1, 2, 4, 6],
-        };
+        // The nearest ones: each step farther back costs a frame of delay at the receiver.
+        let offsets = &[1, 2, 3, 4][..(times - 1).min(4)];
         let loss = state.loss.unwrap_or(0.0).clamp(0.0, 1.0);
         let alone = offsets.is_empty() && loss >= ONCE_MORE[0];
         let fec = if alone { (loss * 100.0).ceil().clamp(1.0, 30.0) as u8 } else { 0 };
@@ -211,4 +218,96 @@ fn codec_rate(rate: u32, duration: Duration, times: usize) -> u32 {
     let fixed = PACKET_OVERHEAD + Copies::size_for(times - 1, 0);
     let payload = bytes.saturating_sub(fixed as u64) / times as u64;
     (payload * 8_000_000 / micros.max(1)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(kbit: u32, loss: f32) -> NetworkState {
+        let round_trip = Duration::from_millis(100);
+        NetworkState { audio_rate: kbit * 1000, loss: Some(loss), burst: 1.0, round_trip }
+    }
+
+    /// What it comes to after ten minutes of the same.
+    fn settled(kbit: u32, loss: f32) -> AudioPlan {
+        let mut planner = AudioPlanner::default();
+        let plans = (0..600).map(|s| planner.update(Time::from_millis(s * 1000), &state(kbit, loss)));
+        plans.last().expect("600 plans")
+    }
+
+    fn ms(plan: &AudioPlan) -> u128 {
+        plan.duration.as_millis()
+    }
+
+    #[test]
+    fn good_links_get_short_frames_and_thin_ones_long_ones() {
+        let lengths = [400, 150, 80, 60, 40, 30, 20, 1].map(|kbit| ms(&settled(kbit, 0.0)));
+        assert_eq!(lengths, [10, 10, 20, 40, 40, 60, 120, 120]);
+        assert!(settled(400, 0.0).copies.offsets().is_empty());
+    }
+
+    #[test]
+    fn the_more_is_lost_the_more_often_a_frame_is_sent() {
+        let copies =
+            [0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 1.0].map(|loss| settled(400, loss).copies.offsets().len());
+        assert_eq!(copies, [0, 1, 2, 3, 4, 4, 4]);
+        assert_eq!(settled(400, 0.3).fec_percent, 0, "copies do better");
+    }
+
+    #[test]
+    fn without_room_for_copies_the_codec_provides_for_loss() {
+        let plan = settled(22, 0.1);
+        assert!(plan.copies.offsets().is_empty() && plan.fec_percent == 10, "{plan:?}");
+        assert_eq!(settled(22, 0.0).fec_percent, 0);
+    }
+
+    #[test]
+    fn no_plan_takes_more_than_it_may() {
+        for kbit in 14..400 {
+            for loss in [0.0, 0.01, 0.05, 0.1, 0.3] {
+                let plan = settled(kbit, loss);
+                assert!(plan.total_rate() <= kbit * 1000, "{kbit} kbit/s at {loss}: {plan:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_narrower_link_is_followed_at_once_and_a_wider_one_after_seconds() {
+        let mut planner = AudioPlanner::default();
+        let mut at = |ms: u64, kbit| planner.update(Time::from_millis(ms), &state(kbit, 0.0));
+        at(0, 400);
+        assert_eq!(ms(&at(20, 40)), 60);
+        assert_eq!(ms(&at(100, 400)), 60);
+        let wider = at(200, 400);
+        assert!(wider.bit_rate > at(20, 40).bit_rate, "the rate follows at once: {wider:?}");
+        assert_eq!(ms(&at(4000, 400)), 60, "a lower rate came between");
+        assert_eq!(ms(&at(7100, 400)), 10);
+    }
+
+    #[test]
+    fn more_loss_is_answered_at_once_and_less_after_a_while() {
+        let mut planner = AudioPlanner::default();
+        let mut at = |s: u64, loss| {
+            planner.update(Time::from_millis(s * 1000), &state(400, loss)).copies.offsets().len()
+        };
+        assert_eq!([at(0, 0.0), at(1, 0.1)], [1, 3]);
+        assert_eq!([at(2, 0.0), at(9, 0.0), at(10, 0.0), at(60, 0.0), at(69, 0.0)], [3, 3, 2, 2, 1]);
+    }
+
+    #[test]
+    fn at_the_start_some_loss_is_assumed_and_bursts_get_no_far_copies() {
+        let unknown = NetworkState { loss: None, ..state(400, 0.0) };
+        assert_eq!(AudioPlanner::default().update(Time::ZERO, &unknown).copies.offsets(), [1]);
+        let bursts = NetworkState { burst: 5.0, ..state(400, 0.1) };
+        assert_eq!(AudioPlanner::default().update(Time::ZERO, &bursts).copies.offsets(), [1, 2]);
+    }
+
+    #[test]
+    fn a_fixed_length_stays() {
+        let mut planner = AudioPlanner::with_duration(Duration::from_millis(20));
+        for (at, kbit) in [(0, 400), (1000, 10), (60_000, 400)] {
+            assert_eq!(ms(&planner.update(Time::from_millis(at), &state(kbit, 0.05))), 20);
+        }
+    }
 }

@@ -267,7 +267,9 @@ impl JitterBuffer {
                 return self.fill(position, lead, lost);
             }
             if lead < -half(packet.duration) && self.held.len() > 1 {
-                let on_time = |held: &Held| crate::media::jitter::lead(&held.packet, position) >= -micros(held.packet.duration);
+                let on_time = |held: &Held| {
+                    crate::media::jitter::lead(&held.packet, position) >= -micros(held.packet.duration)
+                };
                 let other = self.held.values().nth(1).is_some_and(on_time);
                 let excess = delay.saturating_sub(self.target());
                 if delay > micros(MAX_DELAY) || self.run > Duration::ZERO && other && excess > TOO_LATE {
@@ -327,7 +329,8 @@ impl JitterBuffer {
         let length = if whole { gap } else { frame };
         let duration = Duration::from_micros((length / unit).max(1) * unit).min(MAX_DURATION);
         let gap = Duration::from_micros(gap);
-        let next = self.held.first_key_value().filter(|_| lost).map(|(&id, held)| (id, held.packet.payload.clone()));
+        let next =
+            self.held.first_key_value().filter(|_| lost).map(|(&id, held)| (id, held.packet.payload.clone()));
         if let Some((id, _)) = next.as_ref().filter(|_| whole) {
             // It is given up now.
             self.pass(*id);
@@ -337,7 +340,13 @@ impl JitterBuffer {
     }
 
     /// Fills in `duration` at `position`, up to `limit` in a row. `next` is what is behind the gap, and how far.
-    fn conceal(&mut self, position: u64, duration: Duration, limit: Duration, next: Option<(Duration, Vec<u8>)>) -> Playout {
+    fn conceal(
+        &mut self,
+        position: u64,
+        duration: Duration,
+        limit: Duration,
+        next: Option<(Duration, Vec<u8>)>,
+    ) -> Playout {
         if self.run + duration > limit {
             self.position = None;
             return self.start();
