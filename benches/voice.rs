@@ -6,7 +6,7 @@ use clap::Parser;
 use kring_codec::{AudioCodec, AudioSettings, FrameDuration, Opus};
 use kring_core::media::AudioPacket;
 use kring_core::media::audio::{
-    AudioPlan, AudioPlanner, Bundle, Bundler, LossMeter, NetworkState, PACKET_OVERHEAD, SpokenFrame,
+    AudioPlan, AudioPlanner, Bundle, Bundler, PACKET_OVERHEAD, SpokenFrame, VoiceNetwork,
 };
 use kring_core::time::Time;
 use kring_sim::link::{Link, Spec};
@@ -86,6 +86,24 @@ impl Arrivals {
     }
 }
 
+/// The share of datagrams lost lately, as reports tell.
+#[derive(Default)]
+struct LossMeter {
+    before: (u64, u64),
+    share: Option<f32>,
+}
+
+impl LossMeter {
+    fn update(&mut self, received: u64, lost: u64) {
+        let came = received.saturating_sub(self.before.0);
+        let gone = lost.saturating_sub(self.before.1);
+        self.before = (received, lost);
+        let now = gone as f32 / (came + gone).max(1) as f32;
+        let old = self.share.unwrap_or(now);
+        self.share = Some(old + (now - old) * if now > old { 0.4 } else { 0.1 });
+    }
+}
+
 struct Speaker {
     samples: Vec<f32>,
     at: usize,
@@ -100,7 +118,7 @@ struct Speaker {
 
 impl Speaker {
     /// Settles what the next frame is to be like.
-    fn prepare(&mut self, now: Time, state: &NetworkState, tell: bool) {
+    fn prepare(&mut self, now: Time, state: &VoiceNetwork, tell: bool) {
         let plan = self.planner.update(now, state);
         if self.plan != Some(plan) {
             if tell {
@@ -185,11 +203,10 @@ fn run(options: &Options, samples: Vec<f32>, end: Time) -> (Vec<f32>, serde_json
     let mut sounds: Vec<(Time, Item)> = Vec::new();
     let mut now = Time::ZERO;
     let rtt = Duration::from_millis(100);
-    let state = |meter: &LossMeter, burst: f32| NetworkState {
+    let state = |meter: &LossMeter, burst: f32| VoiceNetwork {
         audio_rate: options.rate * 1000,
-        loss: meter.loss(),
+        loss: meter.share,
         burst,
-        round_trip: rtt,
     };
     speaker.prepare(now, &state(&meter, burst), options.plans);
     let mut wake = start;
@@ -252,8 +269,8 @@ fn run(options: &Options, samples: Vec<f32>, end: Time) -> (Vec<f32>, serde_json
             reports.push((now + rtt / 2, arrivals.counted, arrivals.lost(), mean));
         }
         while reports.first().is_some_and(|(at, ..)| *at <= now) {
-            let (at, received, lost, mean) = reports.remove(0);
-            meter.update(at, received, lost);
+            let (_, received, lost, mean) = reports.remove(0);
+            meter.update(received, lost);
             burst = mean;
         }
         while wake <= now {

@@ -25,10 +25,15 @@
 
 pub mod audio;
 mod consent;
+#[cfg(all(test, feature = "audio-io"))]
+mod counting;
+#[cfg(any(feature = "audio-io", feature = "camera"))]
+pub mod devices;
 mod error;
 pub mod framecode;
 mod null;
 mod pace;
+mod resample;
 mod testcard;
 mod tone;
 pub mod video;
@@ -37,6 +42,10 @@ pub mod y4m;
 
 pub use audio::{AudioSink, AudioSource, Captured, Played};
 pub use consent::{Consent, Kind};
+#[cfg(feature = "camera")]
+pub use devices::camera::Camera;
+#[cfg(feature = "audio-io")]
+pub use devices::{microphone::Microphone, speaker::Speaker};
 pub use error::{SinkError, SourceError};
 pub use null::{NullSpeaker, NullView};
 pub use testcard::TestCard;

@@ -12,6 +12,12 @@ pub(crate) fn sample_due(start: Instant, index: u64) -> Instant {
     start + Duration::from_secs(index / rate) + Duration::from_nanos(nanoseconds)
 }
 
+/// How long so many samples last.
+#[cfg(feature = "audio-io")]
+pub(crate) fn length(samples: usize) -> Duration {
+    Duration::from_secs_f64(samples as f64 / f64::from(SAMPLE_RATE))
+}
+
 /// Sleeps until `due`; returns at once when it has passed.
 pub(crate) fn wait_until(due: Instant) {
     // A sleep never ends early; the loop is for systems whose clocks for sleeping and reading differ.

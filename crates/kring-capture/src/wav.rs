@@ -4,7 +4,6 @@
 //! before anything plays.
 
 mod format;
-mod resample;
 mod source;
 mod writer;
 

@@ -250,8 +250,8 @@ impl PeerKeys {
 /// Which counters of one key were seen: the newest 1,024, as in RFC 4303, section 3.4.3.
 #[derive(Default)]
 struct ReplayWindow {
-    /// One above the highest counter seen.
-    end: u64,
+    /// The highest counter seen.
+    highest: Option<u64>,
     bits: [u64; ReplayWindow::WORDS],
 }
 
@@ -265,21 +265,24 @@ impl ReplayWindow {
     }
 
     fn is_new(&self, counter: u64) -> bool {
-        if counter >= self.end {
-            return true;
+        match self.highest {
+            Some(highest) if counter <= highest => {
+                let (word, bit) = ReplayWindow::place(counter);
+                highest - counter < ReplayWindow::LEN && self.bits[word] & bit == 0
+            }
+            _ => true,
         }
-        let (word, bit) = ReplayWindow::place(counter);
-        self.end - counter <= ReplayWindow::LEN && self.bits[word] & bit == 0
     }
 
     fn record(&mut self, counter: u64) {
-        if counter >= self.end {
-            let skipped = (counter - self.end).min(ReplayWindow::LEN);
-            for n in 0..skipped {
-                let (word, bit) = ReplayWindow::place(self.end.wrapping_add(n));
+        if self.highest.is_none_or(|highest| counter > highest) {
+            // The places of all that were passed over, and this one's, held older counters.
+            let passed = counter - self.highest.unwrap_or(0);
+            for n in 0..passed.min(ReplayWindow::LEN) {
+                let (word, bit) = ReplayWindow::place(counter - n);
                 self.bits[word] &= !bit;
             }
-            self.end = counter.saturating_add(1);
+            self.highest = Some(counter);
         }
         let (word, bit) = ReplayWindow::place(counter);
         self.bits[word] |= bit;
@@ -371,7 +374,7 @@ mod tests {
         fn the_window_agrees_with_a_set(counters in proptest::collection::vec(0u64..3000, 1..400)) {
             let (mut window, mut seen, mut top) = (ReplayWindow::default(), HashSet::new(), 0);
             for c in counters {
-                let within = c >= top || top - c <= ReplayWindow::LEN;
+                let within = c >= top || top - c <= ReplayWindow::LEN; // `top` is one above the highest
                 proptest::prop_assert_eq!(window.is_new(c), within && !seen.contains(&c));
                 if window.is_new(c) {
                     window.record(c);
@@ -386,7 +389,10 @@ mod tests {
     fn counters_at_the_end_of_the_range_do_no_harm() {
         let mut window = ReplayWindow::default();
         window.record(u64::MAX);
+        assert!(!window.is_new(u64::MAX), "the last counter is taken once, too");
+        assert!(window.is_new(u64::MAX - 1));
         window.record(u64::MAX - 1);
+        assert!(!window.is_new(u64::MAX - 1));
         assert!(!window.is_new(3));
     }
 }

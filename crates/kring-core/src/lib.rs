@@ -24,6 +24,7 @@ pub mod identity;
 pub mod keys;
 pub mod media;
 pub mod offer;
+pub mod rate;
 pub mod ticket;
 pub mod time;
 pub mod varint;

@@ -5,21 +5,24 @@
 
 use std::time::Duration;
 
-use kring_core::call::{Call, Event, MAX_MEMORY, Picture, Timeouts};
+use kring_core::call::{Call, Event, MAX_MEMORY, Picture};
 use kring_core::control::Reason;
-use kring_core::handshake::{Accept, Progress, Role};
+use kring_core::handshake::Role;
 use kring_core::media::audio::{Bundle, Copies};
 use kring_core::media::{FrameHeader, MAX_FRAME};
-use kring_core::offer::{Offer, TrackState};
+use kring_core::offer::TrackState;
 use kring_core::time::Time;
 
 use crate::input::{Input, damage};
-use crate::world::{BINDING, NOW, WORLD, offer};
+use crate::world::{WORLD, offer, pair};
 
 /// Most operations of one run.
 const MAX_STEPS: usize = 400;
 /// Most datagrams under way; the oldest are lost.
 const MAX_POOL: usize = 256;
+/// Most bytes of frames that one run seals: the largest frame, a full queue, and something more. A fuzzer would spend
+/// its time on encryption.
+const MAX_SEALED: usize = 3 << 20;
 const STATES: [TrackState; 3] = [TrackState::Live, TrackState::Muted, TrackState::Ended];
 
 /// One side and what is under way to it.
@@ -52,28 +55,14 @@ struct Two {
     sides: [Side; 2],
     answered: bool,
     sent: u32,
+    /// Bytes of frames that may still be sealed.
+    left: usize,
 }
 
 impl Two {
     fn new() -> Two {
-        let world = &*WORLD;
-        let mut acceptor = world.acceptor();
-        let mut accept = Accept::new(BINDING);
-        let (mut dial, hello) = world.dial();
-        let Ok(Progress::Reply(second)) = accept.handle(&hello, &mut acceptor, NOW) else {
-            panic!("an undisturbed message 1 is answered")
-        };
-        let Ok(Some((session, confirm))) = dial.handle(&second, &offer("Anna").encode(), NOW) else {
-            panic!("an undisturbed message 2 opens")
-        };
-        let Ok(Progress::Done(answered)) = accept.handle(&confirm, &mut acceptor, NOW) else {
-            panic!("an undisturbed confirm opens")
-        };
-        let timeouts = Timeouts::default();
-        let caller = Call::new(session, &world.caller, &offer("Anna"), timeouts, Time::ZERO);
-        let callee = Call::new(*answered, &world.callee, &Offer::default(), timeouts, Time::ZERO);
-        let sides = [caller, callee].map(|call| Side::new(call.expect("a proven session makes a call")));
-        Two { now: Time::ZERO, sides, answered: false, sent: 0 }
+        let sides = pair().map(Side::new);
+        Two { now: Time::ZERO, sides, answered: false, sent: 0, left: MAX_SEALED }
     }
 
     fn step(&mut self, input: &mut Input<'_>) {
@@ -171,6 +160,8 @@ impl Two {
     /// A payload that no other has.
     fn payload(&mut self, len: usize) -> Vec<u8> {
         self.sent += 1;
+        let len = len.min(self.left);
+        self.left -= len;
         let mut payload = self.sent.to_be_bytes().to_vec();
         payload.resize(4 + len, 0xa5);
         payload

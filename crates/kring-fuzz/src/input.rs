@@ -51,10 +51,6 @@ impl<'a> Input<'a> {
         let count = self.u8().into();
         self.bytes(count)
     }
-
-    pub(crate) fn rest(&mut self) -> &'a [u8] {
-        self.bytes(usize::MAX)
-    }
 }
 
 /// Changes `bytes` at up to four places; says whether they are other bytes now.

@@ -14,6 +14,7 @@ mod input;
 mod media;
 pub mod mutate;
 mod parse;
+mod rate;
 pub mod seeds;
 mod world;
 
@@ -22,6 +23,8 @@ pub use files::{wav, y4m};
 pub use handshake::{accept, confirm, dial};
 pub use media::{jitter, reassembler, video_buffer};
 pub use parse::{bundle, certificate, control, frame_header, identity, offer, packet, report, ticket};
+pub use rate::rate;
+pub use world::{offer as an_offer, pair};
 
 /// What a target does with its bytes.
 pub type Run = fn(&[u8]);
@@ -41,6 +44,7 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("jitter", jitter),
     ("offer", offer),
     ("packet", packet),
+    ("rate", rate),
     ("reassembler", reassembler),
     ("report", report),
     ("ticket", ticket),

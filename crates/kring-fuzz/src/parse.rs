@@ -116,12 +116,10 @@ pub(crate) fn check_offer(offer: &Offer) {
     }
 }
 
-/// The plaintext of a report, and the moment it comes.
+/// The plaintext of a report.
 pub fn report(data: &[u8]) {
-    let mut input = Input(data);
-    let now = Time::from_micros(input.u64());
-    let Some(encoded) = kring_core::call::Report::recoded(input.rest(), now) else { return };
-    assert_eq!(kring_core::call::Report::recoded(&encoded, now), Some(encoded));
+    let Some(encoded) = kring_core::call::Report::recoded(data) else { return };
+    assert_eq!(kring_core::call::Report::recoded(&encoded), Some(encoded));
 }
 
 /// A frame header, and what stands in front of the payload under the seal.

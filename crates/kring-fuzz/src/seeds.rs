@@ -167,11 +167,22 @@ fn controls(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add("control", "two-in-one", [field(1, b""), field(9, &one)].concat());
     add("control", "unknown", field(64, &one));
 
-    let numbers: Vec<u8> = (1..=8).flat_map(|kind| number(kind, 1000 * kind)).collect();
-    add("report", "valid", [&[0; 8][..], &numbers].concat());
-    let huge: Vec<u8> = (1..=8).flat_map(|kind| number(kind, varint::MAX)).collect();
-    add("report", "huge", [&[0xff; 8][..], &huge].concat());
-    add("report", "held-longer-than-the-trip", [&[0; 8][..], &number(7, 1), &number(8, 1 << 40)].concat());
+    let numbers: Vec<u8> = (1..=6).flat_map(|kind| number(kind, 1000 * kind)).collect();
+    let arrivals = [0, 7, 0, 0, 9, 0x44, 0x00, 1, 3, 0, 0, 40, 2];
+    add("report", "valid", [numbers.clone(), field(9, &arrivals)].concat());
+    add("report", "arrivals-alone", field(9, &arrivals));
+    let huge: Vec<u8> = (1..=6).flat_map(|kind| number(kind, varint::MAX)).collect();
+    add("report", "huge", huge);
+    add("report", "too-many-arrivals", field(9, &[&arrivals[..], &[1; 600]].concat()));
+
+    let start = [0, 0, 0, 0];
+    let send =
+        [0, 20, 200, 200, 200, 200, 200, 60, 60, 60, 60, 200, 200, 200, 200, 200, 60, 60, 60, 60, 200, 200];
+    let honest = [&send[..], &[2, 0, 50, 4]].concat();
+    let lies = [&send[..], &[2, 0, 50, 5, 13], &arrivals[..], &[2, 1, 44, 6, 13], &arrivals[..]].concat();
+    add("rate", "honest", [&start[..], &honest, &honest, &honest, &honest].concat());
+    add("rate", "lies", [&start[..], &honest, &lies, &lies].concat());
+    add("rate", "silence", [&start[..], &honest, &send, &[2, 8, 0, 2, 8, 0, 2, 8, 0, 7], &honest].concat());
 }
 
 fn packets(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {

@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, LazyLock};
 
+use kring_core::call::{Call, Timeouts};
 use kring_core::crypto::Provider;
 use kring_core::crypto::pure::Pure;
 use kring_core::handshake::{Accept, Acceptor, Binding, Dial, Progress};
 use kring_core::identity::Identity;
 use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
 use kring_core::ticket::Ticket;
-use kring_core::time::WallTime;
+use kring_core::time::{Time, WallTime};
 
 use crate::mutate::Random;
 
@@ -74,7 +75,34 @@ impl World {
     }
 }
 
-pub(crate) fn offer(name: &str) -> Offer {
+/// Two calls of one session, the caller's first, before a byte went either way.
+///
+/// # Panics
+/// If an undisturbed handshake fails.
+#[must_use]
+pub fn pair() -> [Call; 2] {
+    let world = &*WORLD;
+    let mut acceptor = world.acceptor();
+    let mut accept = Accept::new(BINDING);
+    let (mut dial, hello) = world.dial();
+    let Ok(Progress::Reply(second)) = accept.handle(&hello, &mut acceptor, NOW) else {
+        panic!("an undisturbed message 1 is answered")
+    };
+    let Ok(Some((session, confirm))) = dial.handle(&second, &offer("Anna").encode(), NOW) else {
+        panic!("an undisturbed message 2 opens")
+    };
+    let Ok(Progress::Done(answered)) = accept.handle(&confirm, &mut acceptor, NOW) else {
+        panic!("an undisturbed confirm opens")
+    };
+    let timeouts = Timeouts::default();
+    let caller = Call::new(session, &world.caller, &offer("Anna"), timeouts, Time::ZERO);
+    let callee = Call::new(*answered, &world.callee, &Offer::default(), timeouts, Time::ZERO);
+    [caller, callee].map(|call| call.expect("a proven session makes a call"))
+}
+
+/// A microphone and a camera.
+#[must_use]
+pub fn offer(name: &str) -> Offer {
     let track = |id, source, codec: &str, size| TrackInfo {
         id,
         source,

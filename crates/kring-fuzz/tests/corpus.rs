@@ -64,6 +64,7 @@ targets! {
     jitter: 1000,
     offer: 20_000,
     packet: 20_000,
+    rate: 1000,
     reassembler: 300,
     report: 20_000,
     ticket: 10_000,

@@ -7,13 +7,20 @@
 
 mod tls;
 mod transport;
+mod window;
 
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub use quinn::AsyncUdpSocket as SimulatedSocket;
 pub use quinn::{RecvStream, SendStream};
 pub use tls::{ALPN, CIPHER_SUITE, KEY_EXCHANGE};
 
 use bytes::Bytes;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, ConnectionError, EndpointConfig, ServerConfig, TokioRuntime, VarInt};
+use quinn::{
+    AsyncUdpSocket, ClientConfig, ConnectionError, EndpointConfig, Runtime, ServerConfig, TokioRuntime,
+    VarInt,
+};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -143,6 +150,34 @@ impl Endpoint {
     /// # Errors
     /// A [`BindError`].
     pub fn bind(config: &Config) -> Result<Endpoint, BindError> {
+        let failed = |source| BindError::Socket { address: config.bind, source };
+        let socket = UdpSocket::bind(config.bind).map_err(failed)?;
+        let socket = TokioRuntime.wrap_udp_socket(socket).map_err(failed)?;
+        Endpoint::over(config, socket, EndpointConfig::default())
+    }
+
+    /// Listens on a simulated socket; what QUIC draws by itself (connection ids, padding) comes from `seed`. TLS goes on
+    /// drawing from the system.
+    ///
+    /// # Errors
+    /// A [`BindError`].
+    #[cfg(feature = "simulation")]
+    #[doc(hidden)]
+    pub fn simulated(
+        config: &Config,
+        socket: Arc<dyn AsyncUdpSocket>,
+        seed: [u8; 32],
+    ) -> Result<Endpoint, BindError> {
+        let mut endpoint = EndpointConfig::default();
+        endpoint.rng_seed(Some(seed));
+        Endpoint::over(config, socket, endpoint)
+    }
+
+    fn over(
+        config: &Config,
+        socket: Arc<dyn AsyncUdpSocket>,
+        mut endpoint: EndpointConfig,
+    ) -> Result<Endpoint, BindError> {
         let transport = Arc::new(
             transport::config(config.idle_timeout)
                 .ok_or(BindError::IdleTimeout { came: config.idle_timeout })?,
@@ -162,12 +197,10 @@ impl Endpoint {
             ClientConfig::new(Arc::new(QuicClientConfig::try_from(client_tls).map_err(no_initial)?));
         client.transport_config(transport);
 
-        let failed = |source| BindError::Socket { address: config.bind, source };
-        let socket = UdpSocket::bind(config.bind).map_err(failed)?;
-        let mut endpoint = EndpointConfig::default();
         endpoint.grease_quic_bit(false);
-        let mut inner =
-            quinn::Endpoint::new(endpoint, Some(server), socket, Arc::new(TokioRuntime)).map_err(failed)?;
+        let runtime = Arc::new(TokioRuntime);
+        let mut inner = quinn::Endpoint::new_with_abstract_socket(endpoint, Some(server), socket, runtime)
+            .map_err(|source| BindError::Socket { address: config.bind, source })?;
         inner.set_default_client_config(client);
         Ok(Endpoint { inner })
     }
@@ -234,6 +267,19 @@ impl Incoming {
             .map_err(|source| ConnectError::Connection { address, source })
     }
 
+    /// Whether whoever begins it has shown that packets reach it at the address that it names.
+    #[must_use]
+    pub fn is_validated(&self) -> bool {
+        self.0.remote_address_validated()
+    }
+
+    /// Lets it show that (RFC 9000, section 8.1.2): it has to begin again, and nothing is kept of it until then.
+    pub fn validate(self) {
+        if let Err(error) = self.0.retry() {
+            error.into_incoming().refuse();
+        }
+    }
+
     /// Turns it away.
     pub fn refuse(self) {
         self.0.refuse();
@@ -283,6 +329,13 @@ impl Connection {
                 tracing::debug!(%error, "a datagram was not sent");
                 Ok(())
             }
+        }
+    }
+
+    /// Sets how many bytes may be on their way at once: a safety net under the caller's own rate control.
+    pub fn set_window(&self, bytes: u64) {
+        if let Ok(window) = self.inner.congestion_state().into_any().downcast::<window::Window>() {
+            window.set(bytes);
         }
     }
 

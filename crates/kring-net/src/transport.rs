@@ -1,20 +1,26 @@
 //! How QUIC is set for calls: small buffers, no surprises in packet sizes, few streams.
 
-use quinn::congestion::CubicConfig;
-use quinn::{IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use crate::window::Windows;
+use quinn::{AckFrequencyConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Datagrams wait in Kring's own queue, which knows what is urgent; here just enough to keep the socket busy.
-const DATAGRAM_SEND_BUFFER: usize = 8 << 10;
+const DATAGRAM_SEND_BUFFER: usize = 4 << 10;
 /// Enough for one large keyframe while the reader is held up.
 const DATAGRAM_RECEIVE_BUFFER: usize = 512 << 10;
-/// A first keyframe fits into the first flight at 360p.
-const INITIAL_WINDOW: u64 = 32 * 1200;
+
+/// QUIC's acknowledgements ride on media; only where none goes the other way they are sent by themselves, and then so late.
+/// (By default every second packet is acknowledged at once, which is some 50 kbit/s beside a picture.)
+const ACK_DELAY: Duration = Duration::from_millis(100);
+const ACK_THRESHOLD: u32 = 60;
 
 pub(crate) fn config(idle_timeout: Duration) -> Option<TransportConfig> {
-    let mut congestion = CubicConfig::default();
-    congestion.initial_window(INITIAL_WINDOW);
+    let mut acknowledge = AckFrequencyConfig::default();
+    acknowledge
+        .max_ack_delay(Some(ACK_DELAY))
+        .ack_eliciting_threshold(VarInt::from_u32(ACK_THRESHOLD))
+        .reordering_threshold(VarInt::from_u32(ACK_THRESHOLD));
     let mut config = TransportConfig::default();
     config
         .max_idle_timeout(Some(IdleTimeout::try_from(idle_timeout).ok()?))
@@ -30,7 +36,8 @@ pub(crate) fn config(idle_timeout: Duration) -> Option<TransportConfig> {
         // quinn's 333 ms would make one lost first packet cost a second.
         .initial_rtt(Duration::from_millis(100))
         .allow_spin(false)
-        .congestion_controller_factory(Arc::new(congestion));
+        .ack_frequency_config(Some(acknowledge))
+        .congestion_controller_factory(Arc::new(Windows));
     Some(config)
 }
 

@@ -24,6 +24,8 @@ const INTERRUPTED_AFTER: Duration = Duration::from_millis(1500);
 const LONGEST_HELD: Duration = MAX_HELD_TIME.saturating_add(Duration::from_millis(200));
 /// From the first sample's capture to the ear, beyond network and packet, when nothing disturbs.
 const CALM_DELAY: Duration = Duration::from_millis(60);
+/// The same over QUIC, whose window may hold back what follows the first keyframe; playout gives that back slowly.
+const CALM_DELAY_OVER_QUIC: Duration = Duration::from_millis(200);
 /// When the start of a call is over and playout has settled.
 const SETTLED_AFTER: Duration = Duration::from_secs(1);
 /// What a call may have on its stream that is not acknowledged.
@@ -88,6 +90,10 @@ pub struct Totals {
     pub concealed_later: Duration,
     /// Pictures shown.
     pub shown: u64,
+    /// Frames that had overtaken the answer and were handed on all the same.
+    pub early: u64,
+    /// The lowest number of the voice packets that were handed on.
+    pub first: Option<u32>,
     /// The longest way from capture to ear after the first second.
     pub slowest: Duration,
     /// The way of the packet played last.
@@ -100,13 +106,21 @@ pub struct Check {
     scenario: Scenario,
     sides: [Facts; 2],
     failures: Vec<String>,
+    calm_delay: Duration,
 }
 
 impl Check {
     /// For one call.
     #[must_use]
     pub fn new(scenario: &Scenario) -> Check {
-        Check { scenario: scenario.clone(), sides: Default::default(), failures: Vec::new() }
+        let sides = Default::default();
+        Check { scenario: scenario.clone(), sides, failures: Vec::new(), calm_delay: CALM_DELAY }
+    }
+
+    /// For one call over QUIC.
+    #[must_use]
+    pub fn over_quic(scenario: &Scenario) -> Check {
+        Check { calm_delay: CALM_DELAY_OVER_QUIC, ..Check::new(scenario) }
     }
 
     /// Something was wrong.
@@ -161,6 +175,17 @@ impl Check {
         }
     }
 
+    /// When a side last heard something that it could open.
+    #[must_use]
+    pub fn heard_at(&self, who: Role) -> Option<Time> {
+        self.sides[of(who)].fresh
+    }
+
+    /// A side's call counts as interrupted, which is not judged.
+    pub fn interrupted(&mut self, who: Role) {
+        self.sides[of(who)].interrupted = true;
+    }
+
     /// A side's counters, after whatever it did.
     pub fn stats(&mut self, now: Time, who: Role, stats: &CallStats, backlog: usize) {
         let side = &mut self.sides[of(who)];
@@ -199,8 +224,12 @@ impl Check {
         if self.sides[of(who)].answered.is_none() || self.sides[of(who.other())].answered.is_none() {
             self.fail(now, format_args!("{who:?}: media before the answer"));
         }
+        let here = self.scenario.people[of(who)].clock;
         let side = &mut self.sides[of(who)];
+        side.totals.early += u64::from(side.answered.is_some_and(|at| frame.arrived < at + here));
         if matches!(frame.info, FrameInfo::Audio { .. }) {
+            let first = side.totals.first.map_or(marker.sequence, |first| first.min(marker.sequence));
+            side.totals.first = Some(first);
             let twice = side.arrived.insert(marker.sequence, now).is_some();
             if twice || side.end.is_some() {
                 self.fail(now, format_args!("{who:?}: packet {} twice, or after the end", marker.sequence));
@@ -231,7 +260,7 @@ impl Check {
         if arrived.is_none_or(|at| now.since(at) > LONGEST_HELD) {
             self.fail(now, format_args!("{who:?}: packet {} was held for long", marker.sequence));
         }
-        if calm && settled && late > link + duration + CALM_DELAY {
+        if calm && settled && late > link + duration + self.calm_delay {
             self.fail(now, format_args!("{who:?}: {late:?} to the ear, and nothing disturbs"));
         }
     }

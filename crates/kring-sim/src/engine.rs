@@ -11,6 +11,7 @@ use kring_core::call::{self, Call, IncomingFrame, SendError};
 use kring_core::handshake::Role;
 use kring_core::media::audio::Copies;
 use kring_core::media::{AudioPacket, FrameInfo, JitterBuffer, Playout, VideoBuffer, VideoFrame};
+use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
 use kring_core::time::Time;
 use std::time::Duration;
 
@@ -28,6 +29,21 @@ const PERIOD: Duration = Duration::from_millis(10);
 const SHORTEST: i64 = 2_500;
 /// What is so many dB below overload may always be stretched.
 const QUIET: u8 = 50;
+
+/// What a side with these devices offers.
+pub(crate) fn offer(name: &str, camera: bool) -> Offer {
+    let track = |id, source, codec: &str, size| TrackInfo {
+        id,
+        source,
+        codec: codec.into(),
+        size,
+        frame_rate_milli: 0,
+        state: TrackState::Live,
+    };
+    let mut tracks = vec![track(MICROPHONE, TrackSource::Microphone, "opus", None)];
+    tracks.extend(camera.then(|| track(CAMERA, TrackSource::Camera, "h264", Some((640, 360)))));
+    Offer { name: name.into(), receive: vec!["opus".into(), "h264".into()], tracks }
+}
 
 /// What a step of one side works on.
 pub(crate) struct Context<'a> {
@@ -56,6 +72,7 @@ pub(crate) struct Engine {
     next_sound: Time,
     pictures: VideoBuffer,
     played: call::Playout,
+    asked: bool,
 }
 
 impl Engine {
@@ -84,6 +101,7 @@ impl Engine {
             next_sound: now + Duration::from_micros(rng.within(0..=10_000)),
             pictures: VideoBuffer::default(),
             played: call::Playout::default(),
+            asked: false,
             rng,
         }
     }
@@ -103,6 +121,11 @@ impl Engine {
     /// The next picture has to be a keyframe.
     pub(crate) fn keyframe_requested(&mut self) {
         self.keyframe = true;
+    }
+
+    /// Whether the other side was asked for a keyframe since the last look.
+    pub(crate) fn asked(&mut self) -> bool {
+        std::mem::take(&mut self.asked)
     }
 
     /// Takes an opened frame.
@@ -165,9 +188,12 @@ impl Engine {
         let Some((camera, encoder, next)) = &mut self.camera else { return };
         *next += camera.interval;
         self.taken += 1;
-        let len = self.rng.within(camera.bytes / 2..=camera.bytes * 3 / 2) as usize;
-        let backlog = (camera.bytes * 8).max(64_000) as usize;
-        if self.muted[usize::from(CAMERA)] || call.stats().video_queue_bytes > backlog {
+        // The encoder follows its share, a tenth of a second at most waits.
+        let share = u64::from(call.shares().video) / 8;
+        let mean = (share * camera.interval.as_micros() as u64 / 1_000_000).min(camera.bytes);
+        let len = self.rng.within(mean / 2..=mean * 3 / 2) as usize;
+        let waiting = call.stats().video_queue_bytes as u64;
+        if self.muted[usize::from(CAMERA)] || share == 0 || waiting > share / 10 {
             return;
         }
         let discardable = camera.layers && self.taken.is_multiple_of(2);
@@ -236,6 +262,7 @@ impl Engine {
         if self.pictures.keyframe_needed(now, rtt) {
             cx.trace.event(cx.now, cx.who, &"asks for a keyframe");
             call.request_keyframe(CAMERA);
+            self.asked = true;
         }
     }
 }

@@ -14,6 +14,8 @@
 pub mod check;
 pub mod codec;
 mod engine;
+pub mod facade;
+pub mod flows;
 pub mod link;
 pub mod rng;
 pub mod scenario;

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use clap::Parser;
+use kring_sim::facade;
 use kring_sim::link::Spec;
 use kring_sim::scenario::Scenario;
 use kring_sim::sweep::Sweep;
@@ -23,6 +24,9 @@ struct Options {
     /// The network both ways, like delay=25,jitter=10,loss=5; drawn from each seed if not given.
     #[arg(long, value_name = "SPEC")]
     link: Option<Spec>,
+    /// The whole facade with real QUIC, instead of the core alone.
+    #[arg(long, conflicts_with = "trace")]
+    facade: bool,
     /// How many calls at once; as many as there are cores if not given.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
@@ -41,7 +45,7 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
 fn main() -> ExitCode {
     let options = Options::parse();
     if let Some(seed) = options.seed {
-        return one(&Scenario::new(seed, options.link.as_ref()));
+        return one(&Scenario::new(seed, options.link.as_ref()), options.facade);
     }
     if options.trace {
         for seed in options.seeds {
@@ -51,15 +55,15 @@ fn main() -> ExitCode {
     }
     let jobs =
         options.jobs.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
-    let report =
-        Sweep { seeds: options.seeds, link: options.link, jobs }.run(|done| eprintln!("{done} seeds"));
+    let report = Sweep { seeds: options.seeds, link: options.link, facade: options.facade, jobs }
+        .run(|done| eprintln!("{done} seeds"));
     println!("{report}");
     if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn one(scenario: &Scenario) -> ExitCode {
+fn one(scenario: &Scenario, whole: bool) -> ExitCode {
     println!("{scenario}");
-    let outcome = world::run(scenario, true);
+    let outcome = if whole { facade::run(scenario, true) } else { world::run(scenario, true) };
     outcome.lines.iter().for_each(|line| println!("{line}"));
     println!("\ntrace {}, {:.3} s", outcome.hash, outcome.lasted.as_secs_f64());
     for what in &outcome.failures {

@@ -148,6 +148,12 @@ impl Scenario {
         self.script.iter().any(|step| step.who == who && step.what == what)
     }
 
+    /// Whether the callee does not take the call, for that reason.
+    #[must_use]
+    pub fn reaction_is(&self, reason: Reason) -> bool {
+        matches!(self.reaction, Reaction::Decline(_, why) if why == reason)
+    }
+
     /// The key of a side's voice packets.
     #[must_use]
     pub fn voice_key(&self, who: Role) -> u64 {

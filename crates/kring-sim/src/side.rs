@@ -4,7 +4,7 @@
 //! then the connection is closed, and who still sends to it is told so.
 
 use crate::check::{Check, End};
-use crate::engine::{CAMERA, Context, Engine, MICROPHONE};
+use crate::engine::{CAMERA, Context, Engine, offer};
 use crate::link::{Link, Parcel};
 use crate::rng::Rng;
 use crate::scenario::{Action, Reaction, Scenario, of};
@@ -17,7 +17,7 @@ use kring_core::crypto::pure::Pure;
 use kring_core::handshake::{Accept, Acceptor, Binding, DEADLINE, Dial, HandshakeError, Progress, Role};
 use kring_core::identity::Identity;
 use kring_core::media::parse;
-use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
+use kring_core::offer::{Offer, TrackState};
 use kring_core::ticket::Ticket;
 use kring_core::time::{Time, WallTime};
 use std::sync::Arc;
@@ -113,20 +113,6 @@ pub(crate) struct Side {
     pub(crate) ringing: Option<Time>,
 }
 
-fn offer(name: &str, camera: bool) -> Offer {
-    let track = |id, source, codec: &str, size| TrackInfo {
-        id,
-        source,
-        codec: codec.into(),
-        size,
-        frame_rate_milli: 0,
-        state: TrackState::Live,
-    };
-    let mut tracks = vec![track(MICROPHONE, TrackSource::Microphone, "opus", None)];
-    tracks.extend(camera.then(|| track(CAMERA, TrackSource::Camera, "h264", Some((640, 360)))));
-    Offer { name: name.into(), receive: vec!["opus".into(), "h264".into()], tracks }
-}
-
 /// The two sides, the callee with a ticket out and the caller about to dial.
 pub(crate) fn two(scenario: &Arc<Scenario>, trace: &mut Trace) -> Result<[Side; 2], HandshakeError> {
     let provider = |name| -> Arc<dyn Provider> {
@@ -193,7 +179,8 @@ impl Side {
                 let timer = call.poll_timeout().map(|at| at - self.clock);
                 let engine = self.engine.as_ref().map(Engine::due);
                 let gate = Some(self.next_send).filter(|at| *at > now);
-                [timer, engine, gate, self.reaction_due()].into_iter().flatten().min()
+                let pacer = call.next_datagram().map(|at| (at - self.clock).max(self.next_send));
+                [timer, engine, gate, pacer, self.reaction_due()].into_iter().flatten().min()
             }
         };
         stage.into_iter().chain(stream).min()

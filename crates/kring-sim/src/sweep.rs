@@ -3,6 +3,7 @@
 //! Guarantee: a seed that fails or panics is named with the command that replays it; the others go on.
 
 use crate::check::{End, Totals};
+use crate::facade;
 use crate::link::Spec;
 use crate::scenario::{Scenario, of};
 use crate::trace::Hash;
@@ -23,6 +24,8 @@ pub struct Sweep {
     pub seeds: Range<u64>,
     /// The network both ways; drawn from the seed if there is none.
     pub link: Option<Spec>,
+    /// Over the facade and real QUIC, instead of the core alone.
+    pub facade: bool,
     /// How many at once.
     pub jobs: usize,
 }
@@ -97,7 +100,10 @@ impl Sweep {
     }
 
     fn one(&self, seed: u64) -> Result<Outcome, String> {
-        let run = || world::run(&Scenario::new(seed, self.link.as_ref()), false);
+        let run = || {
+            let scenario = Scenario::new(seed, self.link.as_ref());
+            if self.facade { facade::run(&scenario, false) } else { world::run(&scenario, false) }
+        };
         catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
@@ -118,7 +124,8 @@ impl Report {
         };
         if !what.is_empty() {
             let link = sweep.link.as_ref().map(|link| format!(" --link {link}")).unwrap_or_default();
-            let replay = format!("cargo run -p kring-sim -- --seed {seed}{link}");
+            let facade = if sweep.facade { " --facade" } else { "" };
+            let replay = format!("cargo run -p kring-sim --{facade} --seed {seed}{link}");
             self.failures.push(Failure { seed, what, replay });
         }
     }
@@ -135,6 +142,7 @@ impl Report {
             self.totals.heard += side.heard;
             self.totals.concealed += side.concealed;
             self.totals.shown += side.shown;
+            self.totals.early += side.early;
             self.totals.slowest = self.totals.slowest.max(side.slowest);
         }
         if let Some(setup) = outcome.setup {

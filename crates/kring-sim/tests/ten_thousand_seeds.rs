@@ -7,7 +7,7 @@ fn run(seeds: std::ops::Range<u64>, link: Option<&str>) -> Report {
     let link = link.map(|link| link.parse::<Spec>().expect("a network"));
     let jobs = std::thread::available_parallelism().map_or(2, Into::into);
     let count = seeds.end - seeds.start;
-    let report = Sweep { seeds, link, jobs }.run(|_| {});
+    let report = Sweep { seeds, link, facade: false, jobs }.run(|_| {});
     assert!(report.failures.is_empty(), "\n{report}");
     assert_eq!(report.seeds, count);
     report

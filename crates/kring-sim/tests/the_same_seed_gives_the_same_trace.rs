@@ -18,7 +18,7 @@ fn the_same_seed_gives_the_same_trace_twice() {
 
 #[test]
 fn how_many_run_at_once_changes_nothing() {
-    let run = |jobs| Sweep { seeds: 100..140, link: None, jobs }.run(|_| {}).hash;
+    let run = |jobs| Sweep { seeds: 100..140, link: None, facade: false, jobs }.run(|_| {}).hash;
     assert_eq!(run(1), run(4));
 }
 

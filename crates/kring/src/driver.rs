@@ -20,6 +20,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 /// How long the last word may take to be acknowledged before the connection is closed all the same.
 const LAST_WORD: Duration = Duration::from_millis(500);
+/// Control messages that wait because the peer does not read; more, and it is up to no good.
+const MAX_UNREAD: usize = 1024;
 /// The most bytes taken from the stream at once.
 const CHUNK: usize = 16 << 10;
 
@@ -41,7 +43,7 @@ pub(crate) struct Outcome {
 struct Driver {
     shared: Arc<Shared>,
     connection: Connection,
-    to_stream: Option<mpsc::UnboundedSender<Vec<u8>>>,
+    to_stream: Option<mpsc::Sender<Vec<u8>>>,
     /// Caller: what it offered. Callee: what it answered.
     sent: Offer,
     media: Option<Box<Media>>,
@@ -61,7 +63,7 @@ pub(crate) async fn run(
     let role = call.session().role();
     shared.set_core(call);
     shared.set_stage(Stage::Established);
-    let (to_stream, from_driver) = mpsc::unbounded_channel();
+    let (to_stream, from_driver) = mpsc::channel(MAX_UNREAD);
     let writer = tokio::spawn(write(send, from_driver));
     let sender = tokio::spawn(send_datagrams(shared.clone(), connection.clone()));
     let mut driver = Driver {
@@ -144,8 +146,12 @@ impl Driver {
                 })
                 .unwrap_or_default();
             let done = bytes.is_none() && event.is_none() && frame.is_none();
-            if let (Some(bytes), Some(to_stream)) = (bytes, &self.to_stream) {
-                let _ = to_stream.send(bytes);
+            if let (Some(bytes), Some(to_stream)) = (bytes, &self.to_stream)
+                && let Err(mpsc::error::TrySendError::Full(_)) = to_stream.try_send(bytes)
+            {
+                // The last word goes with the connection's close.
+                self.to_stream = None;
+                shared.core(|call| call.hang_up(Reason::ProtocolError));
             }
             if let (Some(frame), Some(engine)) = (frame, &self.engine) {
                 engine.take(frame);
@@ -190,6 +196,7 @@ impl Driver {
         if media.recording {
             shared.core(|call| call.announce_recording(true));
         }
+        shared.core(|call| call.set_max_rate(media.max_rate));
         // The caller offered its preferred codecs before it knew what the callee receives.
         let wanted = shared.core(|call| (call.session().role(), media.offer(Some(call.peer_offer()))));
         if let Some((Role::Caller, wanted)) = wanted.filter(|(_, w)| w.tracks != self.sent.tracks) {
@@ -248,7 +255,7 @@ fn lost(shared: &Shared, closed: Closed) {
 }
 
 /// Writes to the stream in order; when the driver lets go of it, finishes it and waits until all has arrived.
-async fn write(mut send: SendStream, mut from_driver: mpsc::UnboundedReceiver<Vec<u8>>) {
+async fn write(mut send: SendStream, mut from_driver: mpsc::Receiver<Vec<u8>>) {
     while let Some(bytes) = from_driver.recv().await {
         if send.write_all(&bytes).await.is_err() {
             return;
@@ -259,14 +266,30 @@ async fn write(mut send: SendStream, mut from_driver: mpsc::UnboundedReceiver<Ve
     }
 }
 
-/// Sends datagrams one by one as QUIC has room, always the most urgent next.
+/// Sends datagrams one by one when it is their turn and QUIC has room, always the most urgent next.
 async fn send_datagrams(shared: Arc<Shared>, connection: Connection) {
+    let mut window = 0;
     loop {
         while let Some(datagram) = shared.core(|call| call.poll_datagram(shared.clock.now())).flatten() {
             if connection.send_datagram(datagram).await.is_err() {
                 return;
             }
         }
-        shared.outgoing.notified().await;
+        let (next, wanted) =
+            shared.core(|call| (call.next_datagram(), call.window())).unwrap_or((None, window));
+        if wanted != window {
+            window = wanted;
+            connection.set_window(window);
+        }
+        let turn = async {
+            match next {
+                Some(at) => sleep_until(shared.clock.instant(at).into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = shared.outgoing.notified() => {}
+            () = turn => {}
+        }
     }
 }

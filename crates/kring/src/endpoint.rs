@@ -22,10 +22,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Handshakes of strangers that may be under way at once.
 const MAX_HANDSHAKES: usize = 64;
+/// With fewer places left, strangers have to show first that their address is theirs.
+const SCARCE: usize = MAX_HANDSHAKES / 2;
 /// Calls that may ring at once; further callers are told that it is busy.
 const MAX_RINGING: usize = 8;
 /// The most bytes of a handshake taken from the stream at once.
@@ -37,6 +39,8 @@ pub struct EndpointBuilder {
     identity: Option<Identity>,
     net: kring_net::Config,
     timeouts: Timeouts,
+    #[cfg(feature = "simulation")]
+    simulation: Option<crate::simulation::Simulation>,
 }
 
 impl EndpointBuilder {
@@ -67,25 +71,42 @@ impl EndpointBuilder {
         self
     }
 
+    /// Lives in a simulated world.
+    #[cfg(feature = "simulation")]
+    #[doc(hidden)]
+    pub fn simulated(mut self, simulation: crate::simulation::Simulation) -> EndpointBuilder {
+        self.simulation = Some(simulation);
+        self
+    }
+
+    /// Network, clock and randomness, of the system or simulated.
+    fn ground(&mut self) -> Result<(kring_net::Endpoint, Clock, Arc<dyn Provider>), BindError> {
+        #[cfg(feature = "simulation")]
+        if let Some(simulation) = self.simulation.take() {
+            let net = kring_net::Endpoint::simulated(&self.net, simulation.socket, simulation.seed)?;
+            return Ok((net, Clock::showing(simulation.clock), simulation.provider));
+        }
+        Ok((kring_net::Endpoint::bind(&self.net)?, Clock::new(), default_provider()))
+    }
+
     /// Listens; has to be called within a tokio runtime.
     ///
     /// # Errors
     /// [`BindError`] if the address cannot be had.
-    pub fn build(self) -> Result<Endpoint, BindError> {
-        let provider = default_provider();
+    pub fn build(mut self) -> Result<Endpoint, BindError> {
+        let (net, clock, provider) = self.ground()?;
         let identity = match self.identity {
             Some(identity) => identity,
             None => Identity::generate(&*provider, wall()).map_err(|_| BindError::Random)?,
         };
         let identity = Arc::new(identity);
-        let net = kring_net::Endpoint::bind(&self.net)?;
         let (ringing, incoming) = mpsc::channel(MAX_RINGING);
         let shared = Arc::new(Common {
             acceptor: Mutex::new(Acceptor::new(identity.clone(), provider.clone())),
             identity,
             provider,
             net,
-            clock: Clock::new(),
+            clock,
             timeouts: self.timeouts,
             dials: Dials::default(),
         });
@@ -139,6 +160,8 @@ impl Endpoint {
             identity: None,
             net: kring_net::Config::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
             timeouts: Timeouts::default(),
+            #[cfg(feature = "simulation")]
+            simulation: None,
         }
     }
 
@@ -332,17 +355,25 @@ impl Drop for Incoming {
 async fn accept_all(common: Arc<Common>, ringing: mpsc::Sender<Incoming>) {
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     while let Some(incoming) = common.net.accept().await {
+        if handshakes.available_permits() < SCARCE && !incoming.is_validated() {
+            incoming.validate();
+            continue;
+        }
         let Ok(permit) = handshakes.clone().try_acquire_owned() else {
             incoming.refuse();
             continue;
         };
         let (common, ringing) = (common.clone(), ringing.clone());
+        let until = Instant::now() + DEADLINE;
         tokio::spawn(async move {
-            let established = timeout(DEADLINE, async {
+            let shaking = async {
                 let connection = incoming.accept().await.ok()?;
-                shake(&common, connection).await
-            });
-            if let Ok(Some(established)) = established.await {
+                let closing = connection.clone();
+                let shaken = timeout_at(until, shake(&common, connection)).await;
+                // Dropped without a word, it would tell the caller that somebody hung up.
+                shaken.inspect_err(|_| closing.close(close::HANDSHAKE)).ok()?
+            };
+            if let Ok(Some(established)) = timeout_at(until, shaking).await {
                 // From here on the caller is proven and holds a live ticket.
                 drop(permit);
                 ring(common, established, ringing).await;

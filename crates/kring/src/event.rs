@@ -140,6 +140,8 @@ impl End {
             Reason::ProtocolError => End::ProtocolError { by },
             Reason::NoCommonCodec => End::NothingInCommon,
             Reason::Vanished => End::Vanished,
+            // The callee may refuse the last message of the handshake when the caller takes it for done.
+            Reason::Other(code @ close::REFUSED..=close::HANDSHAKE) => End::from_close(code),
             Reason::Other(code) => End::Other(code),
             _ => End::Other(reason.code()),
         }

@@ -49,7 +49,9 @@
 //!
 //! # Features
 //!
-//! `opus` and `h264` are on by default; without them an app brings its codecs.
+//! `opus` and `h264` are on by default; without them an app brings its codecs. So are `audio-io`, which gives
+//! `capture::Microphone` and `capture::Speaker`, and `camera`, which gives `capture::Camera`; without them an app
+//! brings its devices by the traits. `default-features = false` is the protocol alone.
 #![forbid(unsafe_code)]
 
 mod call;
@@ -61,6 +63,9 @@ mod engine;
 mod event;
 mod media;
 mod shared;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulation;
 pub mod store;
 
 pub use call::{Call, Stats};

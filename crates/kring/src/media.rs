@@ -28,6 +28,8 @@ pub struct Media {
     pub(crate) frame_duration: Option<FrameDuration>,
     pub(crate) content: ContentHint,
     pub(crate) recording: bool,
+    #[cfg(feature = "simulation")]
+    pub(crate) simulated: Option<crate::simulation::Simulated>,
 }
 
 impl Media {
@@ -52,6 +54,8 @@ impl Media {
             frame_duration: None,
             content: ContentHint::Camera,
             recording: false,
+            #[cfg(feature = "simulation")]
+            simulated: None,
         }
     }
 
@@ -122,6 +126,15 @@ impl Media {
         self
     }
 
+    /// Sends and plays by model devices, and nothing else.
+    #[cfg(feature = "simulation")]
+    #[doc(hidden)]
+    pub fn simulated(mut self, offer: Offer, devices: impl crate::simulation::Devices) -> Media {
+        let devices = Box::new(devices);
+        self.simulated = Some(crate::simulation::Simulated { offer, devices });
+        self
+    }
+
     /// What voice may take, headers and copies included, and what is left for pictures of 95 % (the rest is for headers).
     pub(crate) fn rates(&self) -> (u32, u32) {
         let audio = if self.camera.is_some() {
@@ -135,6 +148,10 @@ impl Media {
 
     /// The offer that describes it. Codecs are those that `peer` receives, or the preferred ones if it is not known yet.
     pub(crate) fn offer(&self, peer: Option<&Offer>) -> Offer {
+        #[cfg(feature = "simulation")]
+        if let Some(simulated) = &self.simulated {
+            return simulated.offer.clone();
+        }
         let names = |own: Vec<&'static str>| own.into_iter().map(str::to_owned).collect::<Vec<_>>();
         let audio = names(self.audio_codecs.iter().map(|c| c.name()).collect());
         let video = names(self.video_codecs.iter().map(|c| c.name()).collect());

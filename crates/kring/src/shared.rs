@@ -7,7 +7,7 @@ use crate::event::{End, Event, EventQueue};
 use crate::media::Media;
 use kring_core::call::{Call, Playout};
 use kring_core::control::Reason;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, watch};
 
@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) microphone_muted: AtomicBool,
     pub(crate) camera_muted: AtomicBool,
     pub(crate) played: Played,
+    /// Bytes of pictures on their way to the thread that shows them.
+    pub(crate) picture_bytes: AtomicUsize,
 }
 
 /// Counted by the threads that play and show.
@@ -68,6 +70,7 @@ impl Shared {
             microphone_muted: AtomicBool::new(false),
             camera_muted: AtomicBool::new(false),
             played: Played::default(),
+            picture_bytes: AtomicUsize::new(0),
         })
     }
 

@@ -27,6 +27,9 @@ pub(crate) enum Command {
     Call(Call),
     /// Show this device's identity.
     Id(Home),
+    /// List this machine's microphones, speakers and cameras.
+    #[command(after_help = exit::table())]
+    Devices(Devices),
 }
 
 #[derive(Args, Debug)]
@@ -55,14 +58,23 @@ pub(crate) struct Call {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Devices {
+    /// Tell it as a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Common {
-    /// What is sent as sound: FILE.wav, `tone` or `none`
-    #[arg(long, value_name = "WHAT", default_value = "none", value_parser = microphone)]
+    /// What is sent as sound: `device`, `device:NAME` (see `kring devices`), FILE.wav, `tone` or `none`; `auto` is
+    /// `device` for a person at a terminal, if there is one and it is not for `--accept all`, and `none` otherwise
+    #[arg(long, value_name = "WHAT", default_value = "auto", value_parser = microphone)]
     pub(crate) mic: Microphone,
-    /// Where sound is played: `none`, in real time into nothing
-    #[arg(long, value_name = "WHAT", default_value = "none", value_parser = speaker)]
-    pub(crate) speaker: Nowhere,
-    /// What is sent as pictures: FILE.y4m, `testcard` or `none`
+    /// Where sound is played: `device`, `device:NAME`, or `none`, which is in real time into nothing; `auto` is
+    /// `device` for a person at a terminal, if there is one, and `none` otherwise
+    #[arg(long, value_name = "WHAT", default_value = "auto", value_parser = speaker)]
+    pub(crate) speaker: Speaker,
+    /// What is sent as pictures: `device`, `device:N` or `device:NAME`, FILE.y4m, `testcard` or `none`
     #[arg(long, value_name = "WHAT", default_value = "none", value_parser = camera)]
     pub(crate) camera: Camera,
     /// Where pictures are shown: `none`
@@ -111,6 +123,10 @@ pub(crate) enum Accept {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Microphone {
+    /// Not said; it is settled before anything is opened.
+    Auto,
+    /// The one of this name, or the system's own choice.
+    Device(Option<String>),
     None,
     Tone,
     File(PathBuf),
@@ -118,12 +134,23 @@ pub(crate) enum Microphone {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Camera {
+    /// The one of this number or name, or the first.
+    Device(Option<String>),
     None,
     TestCard,
     File(PathBuf),
 }
 
-/// Sound and pictures go into nothing, or into a recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Speaker {
+    /// Not said; it is settled before anything is opened.
+    Auto,
+    /// The one of this name, or the system's own choice.
+    Device(Option<String>),
+    None,
+}
+
+/// Pictures go into nothing, or into a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Nowhere;
 
@@ -131,42 +158,57 @@ pub(crate) struct Nowhere;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Processing;
 
-/// Whether `text` is `kind` or `kind:SOMETHING`.
-fn names(text: &str, kind: &str) -> bool {
-    text.split(':').next() == Some(kind)
+/// What follows `device`: a name, or nothing; `None` if `text` is something else.
+fn device(text: &str, supported: bool, instead: &str) -> Option<Result<Option<String>, String>> {
+    let rest = text.strip_prefix("device")?;
+    let name = match rest.strip_prefix(':') {
+        None if rest.is_empty() => None,
+        Some("") => {
+            return Some(Err("expected a name after device:, came nothing; see `kring devices`".into()));
+        }
+        Some(name) => Some(name.to_owned()),
+        None => return None,
+    };
+    Some(if supported { Ok(name) } else { Err(format!("this build is without devices; use {instead}")) })
 }
 
 fn microphone(text: &str) -> Result<Microphone, String> {
+    if let Some(device) = device(text, cfg!(feature = "audio-io"), "FILE.wav, tone or none") {
+        return device.map(Microphone::Device);
+    }
     match text {
-        "" => Err("expected FILE.wav, tone or none, came nothing".into()),
+        "" => Err("expected device, FILE.wav, tone or none, came nothing".into()),
+        "auto" => Ok(Microphone::Auto),
         "none" => Ok(Microphone::None),
         "tone" => Ok(Microphone::Tone),
-        _ if names(text, "device") => {
-            Err("this build has no device support yet; use FILE.wav, tone or none".into())
-        }
         file => Ok(Microphone::File(file.into())),
     }
 }
 
 fn camera(text: &str) -> Result<Camera, String> {
+    if let Some(device) = device(text, cfg!(feature = "camera"), "FILE.y4m, testcard or none") {
+        return device.map(Camera::Device);
+    }
     match text {
-        "" => Err("expected FILE.y4m, testcard or none, came nothing".into()),
+        "" => Err("expected device, FILE.y4m, testcard or none, came nothing".into()),
         "none" => Ok(Camera::None),
         "testcard" => Ok(Camera::TestCard),
-        _ if names(text, "device") || names(text, "screen") => {
-            Err("this build has no device support yet; use FILE.y4m, testcard or none".into())
+        _ if text.split(':').next() == Some("screen") => {
+            Err("this version cannot send a screen yet; use device, FILE.y4m, testcard or none".into())
         }
         file => Ok(Camera::File(file.into())),
     }
 }
 
-fn speaker(text: &str) -> Result<Nowhere, String> {
+fn speaker(text: &str) -> Result<Speaker, String> {
+    let instead = "none, and --record to keep what is played";
+    if let Some(device) = device(text, cfg!(feature = "audio-io"), instead) {
+        return device.map(Speaker::Device);
+    }
     match text {
-        "none" => Ok(Nowhere),
-        _ if names(text, "device") => {
-            Err("this build has no device support yet; use none, and --record to keep what is played".into())
-        }
-        _ => Err("expected none; use --record to keep what is played".into()),
+        "auto" => Ok(Speaker::Auto),
+        "none" => Ok(Speaker::None),
+        _ => Err("expected device, device:NAME or none; use --record to keep what is played".into()),
     }
 }
 
@@ -174,7 +216,7 @@ fn view(text: &str) -> Result<Nowhere, String> {
     match text {
         "none" => Ok(Nowhere),
         "window" | "terminal" => {
-            Err("this build has no device support yet; use none, and --record to keep what is shown".into())
+            Err("this version cannot show pictures yet; use none, and --record to keep what is shown".into())
         }
         _ => Err("expected none; use --record to keep what is shown".into()),
     }
@@ -239,28 +281,44 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sent_unless_it_is_named() {
+    fn no_camera_is_sent_unless_it_is_named() {
         let Command::Answer(answer) = parse("answer").unwrap().command else { panic!() };
-        assert_eq!((answer.common.mic, answer.common.camera), (Microphone::None, Camera::None));
+        assert_eq!((answer.common.mic, answer.common.camera), (Microphone::Auto, Camera::None));
         assert_eq!(answer.accept, Accept::Ask);
         assert_eq!(answer.expires, kring::DEFAULT_LIFETIME);
     }
 
     #[test]
-    fn devices_are_refused_with_what_to_use_instead() {
+    #[cfg(all(feature = "audio-io", feature = "camera"))]
+    fn devices_are_named_or_left_to_the_system() {
+        let name = |text: &str| Some(text.to_owned());
+        assert_eq!(microphone("device"), Ok(Microphone::Device(None)));
+        assert_eq!(microphone("device:USB: left"), Ok(Microphone::Device(name("USB: left"))));
+        assert_eq!(speaker("device:x"), Ok(Speaker::Device(name("x"))));
+        assert_eq!(camera("device:1"), Ok(Camera::Device(name("1"))));
+        assert!(refused("call x --mic device:").contains("expected a name after device:"));
+    }
+
+    #[test]
+    fn what_cannot_be_done_yet_is_refused_with_what_to_use_instead() {
         let lines = [
-            ("call x --mic device", "tone"),
-            ("call x --mic device:Headset", "tone"),
             ("call x --camera screen:1", "testcard"),
-            ("answer --speaker device", "--record"),
+            ("answer --speaker out.wav", "--record"),
             ("answer --view window", "--record"),
         ];
         for (line, instead) in lines {
             let text = refused(line);
-            assert!(text.contains("no device support yet") && text.contains(instead), "{line}: {text}");
+            assert!(text.contains(instead), "{line}: {text}");
         }
         assert!(refused("answer --processing on").contains("no sound processing yet"));
         refused("call x --relay https://example.org");
+    }
+
+    #[test]
+    fn a_build_without_devices_says_what_to_use_instead() {
+        let text = device("device:x", false, "tone").unwrap().unwrap_err();
+        assert!(text.contains("without devices") && text.contains("tone"), "{text}");
+        assert_eq!(device("devices.wav", false, ""), None);
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(crate) enum Exit {
     Lost = 23,
     Handshake = 24,
     Write = 25,
+    Device = 26,
     Interrupted = 130,
     Terminated = 143,
 }
@@ -43,6 +44,7 @@ pub(crate) const CODES: &[(Exit, &str)] = &[
     (Exit::Lost, "the call was lost"),
     (Exit::Handshake, "the handshake failed, the clocks differ, or nothing is in common"),
     (Exit::Write, "a recording, ticket or statistics file cannot be written"),
+    (Exit::Device, "a microphone, speaker or camera cannot be had"),
     (Exit::Interrupted, "ended by Ctrl-C before a call was answered"),
     (Exit::Terminated, "ended by SIGTERM before a call was answered"),
 ];

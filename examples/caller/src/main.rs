@@ -7,6 +7,7 @@ mod answer;
 mod app;
 mod args;
 mod clock;
+mod devices;
 mod dial;
 mod exit;
 mod hints;
@@ -24,7 +25,7 @@ mod tap;
 mod ticket;
 
 use app::App;
-use args::{Cli, Command, Common};
+use args::{Accept, Answer, Cli, Command, Common};
 use clap::Parser;
 use clock::Clock;
 use exit::{Exit, Failure};
@@ -45,21 +46,28 @@ fn main() -> ExitCode {
     keys::restore_on_panic();
     let result = match cli.command {
         Command::Id(home) => home::show(home.home),
-        Command::Call(call) => ticket::read(call.ticket.as_deref()).and_then(|ticket| {
+        Command::Devices(how) => devices::show(how.json),
+        Command::Call(mut call) => ticket::read(call.ticket.as_deref()).and_then(|ticket| {
+            devices::settle(&mut call.common, true);
             media::check(&call.common)?;
             run(clock, call.common, |app| Box::pin(dial::run(app, ticket)))
         }),
-        Command::Answer(answer) => media::check(&answer.common).and_then(|()| {
-            let ticket_file = answer.ticket_file.as_deref().map(ticket::TicketFile::prepare).transpose()?;
-            let settings = answer::Settings { accept: answer.accept, expires: answer.expires, ticket_file };
-            run(clock, answer.common, |app| Box::pin(answer::run(app, settings)))
-        }),
+        Command::Answer(answer) => answered(clock, answer),
     };
     let code = result.unwrap_or_else(|failure| {
         eprintln!("kring: {}", output::printable(&failure.message));
         failure.code
     });
     ExitCode::from(code as u8)
+}
+
+fn answered(clock: Clock, mut answer: Answer) -> Result<Exit, Failure> {
+    // Whoever lets everybody in has to say what they get to hear.
+    devices::settle(&mut answer.common, answer.accept == Accept::Ask);
+    media::check(&answer.common)?;
+    let ticket_file = answer.ticket_file.as_deref().map(ticket::TicketFile::prepare).transpose()?;
+    let settings = answer::Settings { accept: answer.accept, expires: answer.expires, ticket_file };
+    run(clock, answer.common, |app| Box::pin(answer::run(app, settings)))
 }
 
 type Running = std::pin::Pin<Box<dyn Future<Output = Result<Exit, Failure>>>>;

@@ -1,13 +1,14 @@
 //! From options to sources and sinks. Every file is checked before anything is dialled or bound.
 
-use crate::args::{Camera, Common, Microphone};
+use crate::args::{Camera, Common, Microphone, Speaker};
+use crate::devices;
 use crate::exit::{Exit, Failure};
 use crate::record::Tape;
 use crate::tap::{Meter, TapCamera, TapMicrophone, TapSpeaker, TapView};
 use kring::Media;
 use kring::capture::{
-    AudioSource, Consent, NullSpeaker, NullView, SourceError, TestCard, Tone, VideoSource, WavSource,
-    Y4mSource, y4m,
+    AudioSink, AudioSource, Consent, NullSpeaker, NullView, SourceError, TestCard, Tone, VideoSource,
+    WavSource, Y4mSource, y4m,
 };
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};
@@ -27,12 +28,14 @@ impl Meters {
     }
 }
 
-/// Opens what is to be sent, so that a wrong file is found now.
+/// Opens the files that are to be sent and finds the devices, so that a wrong one is found now.
 ///
 /// # Errors
 /// Says which file, what was expected and what came.
 pub(crate) fn check(common: &Common) -> Result<(), Failure> {
-    microphone(&common.mic).and(camera(&common.camera)).map_err(wrong)?;
+    microphone(&common.mic)?;
+    camera(&common.camera)?;
+    speaker(&common.speaker)?;
     if let Camera::File(path) = &common.camera {
         whole(path)
             .map_err(|text| Failure::new(Exit::MediaFile, format!("--camera {}: {text}", path.display())))?;
@@ -40,20 +43,24 @@ pub(crate) fn check(common: &Common) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What this side brings to one call, each file opened afresh.
+/// What this side brings to one call, each file opened afresh. Devices open when it is answered.
 ///
 /// # Errors
 /// As [`check`].
 pub(crate) fn open(common: &Common, meters: &Meters, tape: Option<&Tape>) -> Result<Media, Failure> {
-    // Files and synthetic sources need no consent; devices would get theirs here, from the command line.
-    let mut media = Media::new(Consent::to_nothing()).name(&common.name).max_rate(common.max_rate * 1000);
-    if let Some(source) = microphone(&common.mic).map_err(wrong)? {
+    let (microphone, camera) = (microphone(&common.mic)?, camera(&common.camera)?);
+    // The person named them on the command line, or typed it with a terminal's microphone in mind, or has just
+    // taken the call; files and synthetic sources need none.
+    let kinds = [microphone.as_ref().and_then(|m| m.kind()), camera.as_ref().and_then(|c| c.kind())];
+    let consent = Consent::to(kinds.into_iter().flatten());
+    let mut media = Media::new(consent).name(&common.name).max_rate(common.max_rate * 1000);
+    if let Some(source) = microphone {
         media = media.microphone(TapMicrophone::new(source, meters.own.clone(), tape.cloned()));
     }
-    if let Some(source) = camera(&common.camera).map_err(wrong)? {
+    if let Some(source) = camera {
         media = media.camera(TapCamera::new(source, tape.cloned()));
     }
-    media = media.speaker(TapSpeaker::new(Box::new(NullSpeaker::new()), meters.peer.clone(), tape.cloned()));
+    media = media.speaker(TapSpeaker::new(speaker(&common.speaker)?, meters.peer.clone(), tape.cloned()));
     if let Some(tape) = tape {
         media = media.view(TapView::new(Box::new(NullView), tape.clone())).recording(true);
     }
@@ -64,19 +71,28 @@ fn wrong(error: SourceError) -> Failure {
     Failure::new(Exit::MediaFile, error)
 }
 
-fn microphone(named: &Microphone) -> Result<Option<Box<dyn AudioSource>>, SourceError> {
+fn microphone(named: &Microphone) -> Result<Option<Box<dyn AudioSource>>, Failure> {
     Ok(match named {
-        Microphone::None => None,
+        Microphone::None | Microphone::Auto => None,
+        Microphone::Device(name) => Some(devices::microphone(name.as_deref())?),
         Microphone::Tone => Some(Box::new(Tone::new())),
-        Microphone::File(path) => Some(Box::new(WavSource::open(path)?)),
+        Microphone::File(path) => Some(Box::new(WavSource::open(path).map_err(wrong)?)),
     })
 }
 
-fn camera(named: &Camera) -> Result<Option<Box<dyn VideoSource>>, SourceError> {
+fn speaker(named: &Speaker) -> Result<Box<dyn AudioSink>, Failure> {
+    match named {
+        Speaker::None | Speaker::Auto => Ok(Box::new(NullSpeaker::new())),
+        Speaker::Device(name) => devices::speaker(name.as_deref()),
+    }
+}
+
+fn camera(named: &Camera) -> Result<Option<Box<dyn VideoSource>>, Failure> {
     Ok(match named {
         Camera::None => None,
-        Camera::TestCard => Some(Box::new(TestCard::new(640, 360, 30.0)?)),
-        Camera::File(path) => Some(Box::new(Y4mSource::open(path)?)),
+        Camera::Device(name) => Some(devices::camera(name.as_deref())?),
+        Camera::TestCard => Some(Box::new(TestCard::new(640, 360, 30.0).map_err(wrong)?)),
+        Camera::File(path) => Some(Box::new(Y4mSource::open(path).map_err(wrong)?)),
     })
 }
 

@@ -9,11 +9,11 @@ use std::time::Instant;
 use kring_codec::SAMPLE_RATE;
 
 use super::format::{WavFormat, parse_header};
-use super::resample::Converter;
 use crate::audio::{AudioSource, Captured};
 use crate::consent::{Consent, Kind};
 use crate::error::SourceError;
 use crate::pace;
+use crate::resample::Converter;
 
 /// Plays a WAV file as a sound source: 8 to 192 kHz, mono or stereo (mixed down), 8, 16, 24 or 32-bit PCM
 /// or 32-bit float. Samples of a 48 kHz mono file pass unchanged.
@@ -87,7 +87,7 @@ impl AudioSource for WavSource {
             start: at,
             played: 0,
             total: (!self.repeat).then(|| at_48k(self.file.total)),
-            converter: (rate != SAMPLE_RATE).then(|| Converter::new(rate)),
+            converter: (rate != SAMPLE_RATE).then(|| Converter::new(rate, SAMPLE_RATE)),
             ready: Vec::new(),
         });
         Ok(())

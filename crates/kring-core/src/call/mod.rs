@@ -24,19 +24,25 @@ use crate::handshake::{HandshakeError, Role, Session};
 use crate::identity::{Identity, PublicIdentity};
 use crate::keys::{Group, OwnKeys, PeerKeys, REPORT_TRACK};
 use crate::media::audio::{Bundler, Copies, SpokenFrame};
-use crate::media::{FrameHeader, FrameInfo, Packetiser};
+use crate::media::{FrameHeader, FrameInfo, MediaKind, Packetiser, padding};
 use crate::offer::{Offer, TrackInfo, TrackState};
+use crate::rate::{NetworkState, RateControl, Share};
 use crate::time::Time;
 use outbox::Outbox;
 use receive::Inbox;
+use report::put_arrivals;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 /// Bound on what one call holds for its peer: reassembly 4 MiB, frames that wait for a key 0.5 MiB, pictures to be
 /// sent 1 MiB, the rest small.
 pub const MAX_MEMORY: usize = 6 << 20;
-/// How often each side reports what it receives.
+/// How often each side reports its counts, and reports at all when nothing came.
 const REPORT_INTERVAL: Duration = Duration::from_millis(250);
+/// What is wanted of the network unless said otherwise, in bit/s.
+const DEFAULT_RATE: u32 = 2_000_000;
+/// The length of a report's packet apart from what it tells of arrivals.
+const REPORT_LEN: usize = 40;
 /// Silence after which a call counts as interrupted.
 const INTERRUPTED_AFTER: Duration = Duration::from_millis(1500);
 /// Most events that wait; a peer that causes more at once is up to no good.
@@ -133,12 +139,18 @@ pub struct CallStats {
     pub jitter_us: u64,
     /// Datagrams dropped because they were no packets, forged, replayed or of an unknown track.
     pub dropped: u64,
-    /// The last round trip that a report measured.
+    /// The smoothed round trip, as reports measure it.
     pub round_trip: Option<Duration>,
     /// The peer's last report: what it receives, plays and shows.
     pub peer: Option<Report>,
     /// Bytes of pictures that wait to be sent.
     pub video_queue_bytes: usize,
+    /// What the way to the peer is thought to carry, in bit/s, headers of all layers included.
+    pub estimate: u32,
+    /// What may be sent now, in bit/s: the estimate, or less while a queue in the network drains.
+    pub target: u32,
+    /// What of it voice and pictures get.
+    pub share: Share,
 }
 
 /// Why a frame was not sent.
@@ -153,6 +165,14 @@ pub enum SendError {
     NotLive {
         /// Which.
         track: u8,
+    },
+    /// The track was announced as the other of sound and pictures.
+    #[error("track {track} was announced as {announced:?}, and so takes nothing else")]
+    OtherKind {
+        /// Which.
+        track: u8,
+        /// What it takes.
+        announced: MediaKind,
     },
     /// Too much waits already; the next picture has to be a keyframe.
     #[error("more pictures wait to be sent than fit; send a keyframe next")]
@@ -212,6 +232,9 @@ pub struct Call {
     last_heard: Time,
     interrupted: bool,
     next_report: Time,
+    next_counts: Time,
+    rate: RateControl,
+    share: Share,
     report_frame: u32,
     playout: Playout,
     stats: CallStats,
@@ -253,7 +276,10 @@ impl Call {
             transport_sequence: 0,
             last_heard: now,
             interrupted: false,
-            next_report: now + REPORT_INTERVAL,
+            next_report: now,
+            next_counts: now + REPORT_INTERVAL,
+            rate: RateControl::new(now, DEFAULT_RATE),
+            share: Share::default(),
             report_frame: 0,
             playout: Playout::default(),
             stats: CallStats::default(),
@@ -308,6 +334,10 @@ impl Call {
             jitter_us: arrivals.jitter_us(),
             dropped: self.inbox.dropped,
             video_queue_bytes: self.outbox.video_bytes(),
+            round_trip: self.rate.network().round_trip,
+            estimate: self.rate.estimate(),
+            target: self.rate.target(),
+            share: self.share,
             ..self.stats
         }
     }
@@ -366,6 +396,7 @@ impl Call {
             track.info = info.clone();
             self.tracks.insert(info.id, track);
         }
+        self.share();
     }
 
     /// Switches one of this side's tracks and tells the peer.
@@ -373,6 +404,7 @@ impl Call {
         if let Some(own) = self.tracks.get_mut(&track).filter(|t| t.info.state != state) {
             own.info.state = state;
             self.write(&Message::TrackState { track, state });
+            self.share();
         }
     }
 
@@ -407,7 +439,7 @@ impl Call {
         payload: &[u8],
         copies: &Copies,
     ) -> Result<(), SendError> {
-        let own = self.live(track)?;
+        let own = self.live(track, MediaKind::Audio)?;
         let frame_id = own.next_frame;
         let frame = SpokenFrame { id: frame_id, capture: capture.as_micros(), duration, level, payload };
         let mut body = Vec::with_capacity(copies.size().max(payload.len() + 8));
@@ -417,7 +449,7 @@ impl Call {
         let info = FrameInfo::Audio { capture: capture.as_micros(), duration, level };
         let datagrams = self.seal(track, &header, Some(info), &body)?;
         self.outbox.push_audio(datagrams);
-        self.live(track)?.next_frame = frame_id.wrapping_add(1);
+        self.live(track, MediaKind::Audio)?.next_frame = frame_id.wrapping_add(1);
         Ok(())
     }
 
@@ -426,7 +458,7 @@ impl Call {
     /// # Errors
     /// A [`SendError`]; nothing is queued then.
     pub fn send_video(&mut self, now: Time, track: u8, picture: &Picture<'_>) -> Result<(), SendError> {
-        let own = self.live(track)?;
+        let own = self.live(track, MediaKind::Video)?;
         let (frame_id, skippable) = (own.next_frame, own.discardable_run);
         let header = FrameHeader {
             keyframe: picture.keyframe,
@@ -440,18 +472,20 @@ impl Call {
         if !self.outbox.push_video(now, datagrams) {
             return Err(SendError::QueueFull);
         }
-        let own = self.live(track)?;
+        let own = self.live(track, MediaKind::Video)?;
         own.next_frame = frame_id.wrapping_add(1);
         own.discardable_run = if picture.discardable { (own.discardable_run + 1).min(63) } else { 0 };
         Ok(())
     }
 
-    fn live(&mut self, track: u8) -> Result<&mut OwnTrack, SendError> {
+    fn live(&mut self, track: u8, kind: MediaKind) -> Result<&mut OwnTrack, SendError> {
         if self.phase != Phase::Talking {
             return Err(SendError::NotTalking);
         }
         let live = self.tracks.get_mut(&track).filter(|t| t.info.state == TrackState::Live);
-        live.ok_or(SendError::NotLive { track })
+        let live = live.ok_or(SendError::NotLive { track })?;
+        let announced = live.info.source.kind();
+        if announced == kind { Ok(live) } else { Err(SendError::OtherKind { track, announced }) }
     }
 
     fn seal(
@@ -483,14 +517,70 @@ impl Call {
         (!self.to_stream.is_empty()).then(|| std::mem::take(&mut self.to_stream))
     }
 
-    /// The next datagram to send, now: its send time is stamped here.
+    /// Sets the most that all media together may take, in bit/s, headers included. Default 2,000,000.
+    pub fn set_max_rate(&mut self, bits_per_second: u32) {
+        self.rate.set_most(bits_per_second);
+        self.share();
+    }
+
+    /// What is known of the network: what redundancy and rates are chosen by.
+    #[must_use]
+    pub fn network(&self) -> NetworkState {
+        self.rate.network()
+    }
+
+    /// What voice and pictures may take now.
+    #[must_use]
+    pub fn shares(&self) -> Share {
+        self.share
+    }
+
+    /// How many bytes may be on their way at once, as a bound for the transport below.
+    #[must_use]
+    pub fn window(&self) -> u64 {
+        self.rate.window()
+    }
+
+    /// The path below has changed.
+    pub fn path_changed(&mut self, now: Time) {
+        self.rate.path_changed(now);
+    }
+
+    fn share(&mut self) {
+        let network = self.rate.network();
+        let sends =
+            |t: &OwnTrack| t.info.source.kind() == MediaKind::Video && t.info.state == TrackState::Live;
+        let video = self.tracks.values().any(sends);
+        self.share = Share::new(network.target, network.loss, video, self.share);
+    }
+
+    /// The next datagram to send, now: its send time is stamped here. Voice goes at once, pictures when it is their
+    /// turn; see [`next_datagram`](Call::next_datagram).
     pub fn poll_datagram(&mut self, now: Time) -> Option<Vec<u8>> {
-        let mut datagram = self.outbox.pop(now)?;
+        let mut datagram = match self.outbox.pop_urgent() {
+            Some(datagram) => datagram,
+            None if self.rate.is_open(now) => {
+                let probe = || self.rate.padding().map(padding);
+                self.outbox.pop_video(now).or_else(probe)?
+            }
+            None => return None,
+        };
         datagram.stamp(self.transport_sequence, now);
         self.transport_sequence = self.transport_sequence.wrapping_add(1);
+        self.rate.sent(now, datagram.bytes.len());
         self.stats.datagrams_sent += 1;
         self.stats.bytes_sent += datagram.bytes.len() as u64;
         Some(datagram.bytes)
+    }
+
+    /// When [`poll_datagram`](Call::poll_datagram) will have something that waits for its turn now; `None` if nothing
+    /// does. (What is queued later is not foreseen.)
+    #[must_use]
+    pub fn next_datagram(&self) -> Option<Time> {
+        match self.outbox.waiting() {
+            (true, _) => Some(Time::ZERO),
+            (false, video) => self.rate.opens().filter(|_| video || self.rate.padding().is_some()),
+        }
     }
 
     /// What happened next.
@@ -510,7 +600,10 @@ impl Call {
             return None;
         }
         let quiet = if self.interrupted { self.timeouts.vanished } else { INTERRUPTED_AFTER };
-        let mut next = self.next_report.min(self.last_heard + quiet);
+        let mut next = self.report_due().min(self.last_heard + quiet);
+        if self.phase == Phase::Talking {
+            next = self.rate.due().map_or(next, |at| next.min(at));
+        }
         if self.phase == Phase::Ringing {
             next = next.min(self.began + self.timeouts.ringing);
         }
@@ -533,15 +626,36 @@ impl Call {
             self.interrupted = true;
             self.event(Event::Interrupted);
         }
-        if now >= self.next_report {
-            self.next_report = now + REPORT_INTERVAL;
+        if self.phase == Phase::Talking && self.rate.due().is_some_and(|at| now >= at) {
+            self.rate.tick(now);
+            self.share();
+        }
+        if now >= self.report_due() {
             self.send_report(now);
         }
         self.inbox.expire(now);
     }
 
+    /// Arrivals are reported as often as the rate allows, counts less often.
+    fn report_due(&self) -> Time {
+        if !self.inbox.news {
+            return self.next_counts;
+        }
+        let due = if self.inbox.arrivals.recorder.is_due() { Time::ZERO } else { self.next_report };
+        due.min(self.next_counts)
+    }
+
     fn send_report(&mut self, now: Time) {
-        let report = self.inbox.arrivals.report(now, self.playout).encode();
+        self.inbox.news = false;
+        let mut report = Vec::with_capacity(128);
+        if let Some(arrivals) = self.inbox.arrivals.recorder.report(now) {
+            put_arrivals(&arrivals, &mut report);
+        }
+        self.next_report = now + self.rate.report_interval(REPORT_LEN + report.len());
+        if now >= self.next_counts {
+            self.inbox.arrivals.report(self.playout).encode(&mut report);
+            self.next_counts = now + REPORT_INTERVAL.max(self.next_report.since(now));
+        }
         let header = FrameHeader {
             keyframe: true,
             discardable: true,

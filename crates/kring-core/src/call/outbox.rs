@@ -54,10 +54,13 @@ impl Outbox {
         true
     }
 
-    pub(super) fn pop(&mut self, now: Time) -> Option<Datagram> {
-        if let Some(datagram) = self.audio.pop_front().or_else(|| self.report.take()) {
-            return Some(datagram);
-        }
+    /// What does not wait for its turn: voice, then the report.
+    pub(super) fn pop_urgent(&mut self) -> Option<Datagram> {
+        self.audio.pop_front().or_else(|| self.report.take())
+    }
+
+    /// The next packet of a picture.
+    pub(super) fn pop_video(&mut self, now: Time) -> Option<Datagram> {
         while let Some((queued, datagram)) = self.video.pop_front() {
             self.video_bytes -= datagram.bytes.len();
             if now.since(queued) <= VIDEO_DEADLINE {
@@ -66,6 +69,11 @@ impl Outbox {
             self.video_dropped += 1;
         }
         None
+    }
+
+    /// Whether something waits that goes at once, and whether a picture does.
+    pub(super) fn waiting(&self) -> (bool, bool) {
+        (!self.audio.is_empty() || self.report.is_some(), !self.video.is_empty())
     }
 
     /// Bytes of pictures waiting.
@@ -88,7 +96,9 @@ mod tests {
         assert!(out.push_video(Time::ZERO, vec![datagram(1, 10), datagram(2, 10)]));
         out.push_report(datagram(3, 10));
         out.push_audio(vec![datagram(4, 10)]);
-        let order: Vec<u8> = std::iter::from_fn(|| out.pop(Time::ZERO)).map(|d| d.bytes[0]).collect();
+        let order: Vec<u8> = std::iter::from_fn(|| out.pop_urgent().or_else(|| out.pop_video(Time::ZERO)))
+            .map(|d| d.bytes[0])
+            .collect();
         assert_eq!(order, [4, 3, 1, 2]);
     }
 
@@ -98,12 +108,12 @@ mod tests {
         for n in 0..100 {
             out.push_audio(vec![datagram(n, 10)]);
         }
-        assert_eq!(out.pop(Time::ZERO).unwrap().bytes[0], 68);
-        while out.pop(Time::ZERO).is_some() {}
+        assert_eq!(out.pop_urgent().unwrap().bytes[0], 68);
+        while out.pop_urgent().is_some() {}
         assert!(!out.push_video(Time::ZERO, vec![datagram(1, MAX_VIDEO_BYTES + 1)]));
         assert!(out.push_video(Time::ZERO, vec![datagram(1, MAX_VIDEO_BYTES)]));
         assert!(!out.push_video(Time::ZERO, vec![datagram(1, 1)]));
-        assert!(out.pop(Time::from_millis(1001)).is_none());
+        assert!(out.pop_video(Time::from_millis(1001)).is_none());
         assert_eq!((out.video_bytes(), out.video_dropped), (0, 1));
     }
 }

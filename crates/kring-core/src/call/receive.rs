@@ -3,14 +3,14 @@
 //! Guarantee: nothing counts as heard from the peer before it was opened with the peer's key; what cannot be opened is
 //! counted and dropped, what cannot be opened yet waits at most 500 ms, bounded.
 
-use super::report::{Arrivals, Report};
+use super::report::{Arrivals, decode};
 use super::{Call, EndedBy, Event, KEYFRAME_INTERVAL, Phase};
 use crate::control::{Message, Reason};
 use crate::handshake::Role;
 use crate::keys::{Kid, OpenError, PeerKeys, REPORT_TRACK};
 use crate::media::audio::Bundle;
 use crate::media::seen::Seen;
-use crate::media::{FrameHeader, FrameInfo, MediaKind, Reassembler, parse, unwrap_capture};
+use crate::media::{FrameHeader, FrameInfo, MediaKind, Reassembler, parse, parse_padding, unwrap_capture};
 use crate::offer::TrackState;
 use crate::time::Time;
 use sframe::header::SframeHeader;
@@ -58,6 +58,8 @@ pub(super) struct Inbox {
     /// Which frames of each track with sound have come, by themselves or as copies.
     heard: HashMap<u8, Seen>,
     pub(super) dropped: u64,
+    /// Whether something came that is worth a report: reports alone would answer each other for ever.
+    pub(super) news: bool,
 }
 
 impl Inbox {
@@ -72,6 +74,7 @@ impl Inbox {
             captures: HashMap::new(),
             heard: HashMap::new(),
             dropped: 0,
+            news: false,
         }
     }
 
@@ -196,6 +199,12 @@ impl Call {
         if self.phase == Phase::Over {
             return;
         }
+        if let Some(hop) = parse_padding(bytes) {
+            self.stats.bytes_received += bytes.len() as u64;
+            self.inbox.arrivals.add(now, hop.transport_sequence, hop.send_time);
+            self.inbox.news = true;
+            return;
+        }
         let Ok(packet) = parse(bytes) else {
             self.inbox.dropped += 1;
             return;
@@ -238,7 +247,10 @@ impl Call {
                     self.heard(now);
                     match track {
                         None => self.report(now, &plaintext),
-                        Some(kind) => self.media(since, kid.track, header, kind, &plaintext),
+                        Some(kind) => {
+                            self.inbox.news = true;
+                            self.media(since, kid.track, header, kind, &plaintext);
+                        }
                     }
                     return;
                 }
@@ -261,15 +273,18 @@ impl Call {
     }
 
     fn report(&mut self, now: Time, plaintext: &[u8]) {
-        let Ok(report) = Report::decode(plaintext) else {
+        let Ok((report, feedback)) = decode(plaintext) else {
             self.inbox.dropped += 1;
             return;
         };
-        if let Some(round_trip) = report.round_trip(now) {
-            self.stats.round_trip = Some(round_trip);
+        if let Some(feedback) = feedback {
+            self.rate.report(now, &feedback);
+            self.share();
         }
         // Reports may overtake each other; counts only grow.
-        if self.stats.peer.is_none_or(|last| last.received <= report.received) {
+        if let Some(report) =
+            report.filter(|r| self.stats.peer.is_none_or(|last| last.received <= r.received))
+        {
             self.stats.peer = Some(report);
         }
     }

@@ -4,9 +4,9 @@
 //! display and for timing, never for an allocation.
 
 use crate::media::SendTime;
+use crate::rate::{Feedback, Recorder};
 use crate::time::Time;
 use crate::wire::{self, Fields, Malformed};
-use std::time::Duration;
 
 /// What an end really plays and shows, counted since the call began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,13 +32,13 @@ pub struct Report {
     pub jitter_us: u64,
     /// What is really played and shown.
     pub playout: Playout,
-    echo: u32,
-    held_us: u64,
 }
 
+/// The field that tells of arrivals.
+const ARRIVALS: u64 = 9;
+
 impl Report {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(48);
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let numbers = [
             self.received,
             self.lost,
@@ -46,38 +46,34 @@ impl Report {
             self.playout.audio_played_ms,
             self.playout.audio_concealed_ms,
             self.playout.pictures_shown,
-            self.echo.into(),
-            self.held_us,
         ];
         for (kind, number) in (1..).zip(numbers) {
-            wire::put_number(kind, number, &mut out);
+            wire::put_number(kind, number, out);
         }
-        out
     }
+}
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Report, Malformed> {
-        let mut n = [0; 9];
-        for field in Fields(bytes) {
-            if let (kind @ 1..=8, value) = field? {
+/// Adds what a [`Recorder`] tells.
+pub(super) fn put_arrivals(arrivals: &[u8], out: &mut Vec<u8>) {
+    wire::put(ARRIVALS, arrivals, out);
+}
+
+/// Reads a report: its counts, if it has all of them, and its arrivals, if it has those.
+pub(super) fn decode(bytes: &[u8]) -> Result<(Option<Report>, Option<Feedback>), Malformed> {
+    let (mut n, mut seen, mut arrivals) = ([0; 7], 0u8, None);
+    for field in Fields(bytes) {
+        match field? {
+            (kind @ 1..=6, value) => {
                 n[kind as usize] = wire::number(value)?;
+                seen |= 1 << kind;
             }
+            (ARRIVALS, value) => arrivals = Some(Feedback::decode(value)?),
+            _ => {}
         }
-        Ok(Report {
-            received: n[1],
-            lost: n[2],
-            jitter_us: n[3],
-            playout: Playout { audio_played_ms: n[4], audio_concealed_ms: n[5], pictures_shown: n[6] },
-            echo: u32::try_from(n[7]).map_err(|_| Malformed)?,
-            held_us: n[8],
-        })
     }
-
-    /// The round trip that this report measures, arriving at `now`; `None` if it makes no sense.
-    pub(super) fn round_trip(&self, now: Time) -> Option<Duration> {
-        let there_and_back = SendTime::at(now).micros_since(SendTime::from_units(self.echo));
-        let round_trip = u64::try_from(there_and_back).ok()?.checked_sub(self.held_us)?;
-        (round_trip < 30_000_000).then(|| Duration::from_micros(round_trip))
-    }
+    let playout = Playout { audio_played_ms: n[4], audio_concealed_ms: n[5], pictures_shown: n[6] };
+    let report = Report { received: n[1], lost: n[2], jitter_us: n[3], playout };
+    Ok(((seen == 0b111_1110).then_some(report), arrivals))
 }
 
 /// Follows the datagrams that come in.
@@ -89,6 +85,7 @@ pub(super) struct Arrivals {
     /// When the last one came, when it says that it was sent, and the jitter so far in µs × 16.
     last: Option<(Time, SendTime)>,
     jitter: i64,
+    pub(super) recorder: Recorder,
 }
 
 impl Arrivals {
@@ -100,6 +97,7 @@ impl Arrivals {
         let step = sequence.wrapping_sub(highest as u16).cast_signed();
         let number = highest.saturating_add_signed(step.into());
         self.range = Some((first.min(number), highest.max(number)));
+        self.recorder.add(now, number);
         if let Some((last_now, last_sent)) = self.last {
             let apart = i64::try_from(now.since(last_now).as_micros()).unwrap_or(i64::MAX);
             let change = apart.saturating_sub(sent.micros_since(last_sent)).saturating_abs().min(10_000_000);
@@ -117,36 +115,28 @@ impl Arrivals {
         u64::try_from(self.jitter >> 4).unwrap_or(0)
     }
 
-    pub(super) fn report(&self, now: Time, playout: Playout) -> Report {
-        let (echo, held_us) = self
-            .last
-            .map_or((0, u64::MAX >> 2), |(at, sent)| (sent.as_units(), now.since(at).as_micros() as u64));
-        Report {
-            received: self.received,
-            lost: self.lost(),
-            jitter_us: self.jitter_us(),
-            playout,
-            echo,
-            held_us,
-        }
+    pub(super) fn report(&self, playout: Playout) -> Report {
+        Report { received: self.received, lost: self.lost(), jitter_us: self.jitter_us(), playout }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
-    fn a_report_survives_the_wire_and_measures_the_round_trip() {
+    fn a_report_survives_the_wire_with_and_without_counts() {
         let mut arrivals = Arrivals::default();
         arrivals.add(Time::from_millis(500), 7, SendTime::at(Time::from_millis(60_000)));
         let playout = Playout { audio_played_ms: 20, audio_concealed_ms: 10, pictures_shown: 3 };
-        let report = arrivals.report(Time::from_millis(540), playout);
-        let back = Report::decode(&report.encode()).unwrap();
-        assert_eq!(back, report);
-        let rtt = back.round_trip(Time::from_millis(60_090)).unwrap();
-        assert!(rtt.abs_diff(Duration::from_millis(50)) < Duration::from_micros(20), "{rtt:?}");
-        assert_eq!(back.round_trip(Time::from_millis(60_000)), None);
+        let report = arrivals.report(playout);
+        let mut bytes = Vec::new();
+        put_arrivals(&arrivals.recorder.report(Time::from_millis(540)).unwrap(), &mut bytes);
+        let (none, feedback) = decode(&bytes).unwrap();
+        assert_eq!((none, feedback.unwrap().fates.len()), (None, 1));
+        report.encode(&mut bytes);
+        assert_eq!(decode(&bytes).unwrap().0, Some(report));
     }
 
     #[test]

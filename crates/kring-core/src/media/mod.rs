@@ -46,7 +46,8 @@ pub use jitter::{
 };
 pub use packet::{
     Datagram, Fragment, HOP_HEADER_LEN, HopHeader, MAX_FRAGMENT, MAX_FRAGMENTS, MAX_FRAME, MAX_HEADERS,
-    MAX_STREAM, Packet, PacketError, PacketiseError, Packetiser, SendTime, parse, stamp,
+    MAX_STREAM, Packet, PacketError, PacketiseError, Packetiser, SendTime, padding, parse, parse_padding,
+    stamp,
 };
 pub use reassemble::{
     Incomplete, MAX_ASSEMBLY, MAX_HELD, MAX_IN_PROGRESS, MAX_IN_PROGRESS_PER_STREAM, Reassembler,

@@ -29,6 +29,7 @@ pub const HOP_HEADER_LEN: usize = 6;
 pub const MAX_HEADERS: usize = HOP_HEADER_LEN + 6 + FrameHeader::MAX_LEN;
 
 const KIND_MEDIA: u8 = 0;
+const KIND_PADDING: u8 = 1;
 const FRAGMENTED: u8 = 1 << 5;
 const GREASE: u8 = 0x0f;
 
@@ -159,6 +160,25 @@ fn parse_fragment(input: &mut &[u8]) -> Option<Fragment> {
     let index = next(0..=MAX_FRAGMENTS - 1)?;
     let count = next(2..=MAX_FRAGMENTS)?;
     (index < count).then_some(Fragment { stream, index, count })
+}
+
+/// A datagram of `len` bytes (at least a hop header's) that carries nothing: probes for bandwidth are made of it.
+#[must_use]
+pub fn padding(len: usize) -> Datagram {
+    let mut bytes = vec![0; len.max(HOP_HEADER_LEN)];
+    bytes[0] = KIND_PADDING << 6;
+    Datagram { bytes }
+}
+
+/// The hop header of a datagram that carries nothing; `None` for any other.
+#[must_use]
+pub fn parse_padding(datagram: &[u8]) -> Option<HopHeader> {
+    let &[first, s0, s1, t0, t1, t2] = datagram.first_chunk::<HOP_HEADER_LEN>()?;
+    (first >> 6 == KIND_PADDING).then(|| HopHeader {
+        transport_sequence: u16::from_be_bytes([s0, s1]),
+        send_time: SendTime(u32::from_be_bytes([0, t0, t1, t2])),
+        fragment: None,
+    })
 }
 
 /// A datagram ready to go but for its transport sequence and send time.

@@ -23,8 +23,12 @@ pub const MAX_ASSEMBLY: Duration = Duration::from_secs(1);
 
 /// How many finished or abandoned frames are remembered for each stream.
 const REMEMBERED: usize = 128;
-/// What a fragment is charged on top of its bytes, about what its bookkeeping takes.
-const OVERHEAD: usize = 64;
+/// What a fragment is charged on top of its bytes: a place in the tree and an allocation, however small.
+const OVERHEAD: usize = 128;
+/// What a frame in progress is charged on top of its fragments.
+const FRAME_OVERHEAD: usize = 512;
+/// What the finished frames of one stream are charged, be they few or many.
+const DONE_OVERHEAD: usize = REMEMBERED * 4 + 128;
 
 /// A frame put together, ready to be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +148,7 @@ impl Partial {
     }
 
     fn charge(&self) -> usize {
-        self.bytes + self.parts.len() * OVERHEAD
+        FRAME_OVERHEAD + self.bytes + self.parts.len() * OVERHEAD
     }
 
     fn join(self) -> Vec<u8> {
@@ -222,10 +226,12 @@ impl Reassembler {
                 let frame = Partial::new(now, *header, fragment.count);
                 frame.check(header, fragment, payload.len())?;
                 self.make_room_for_a_frame(fragment.stream);
+                self.held += frame.charge();
                 self.frames.insert(key, frame);
             }
         }
-        self.make_room_for_bytes(payload.len() + OVERHEAD, key);
+        // The memory of this frame's stream may be new with it.
+        self.make_room_for_bytes(payload.len() + OVERHEAD + DONE_OVERHEAD, key);
         let Some(frame) = self.frames.get_mut(&key) else { return Ok(None) };
         frame.insert(now, fragment, payload);
         self.held += payload.len() + OVERHEAD;
@@ -261,10 +267,16 @@ impl Reassembler {
         })
     }
 
-    /// How many bytes are held, bookkeeping included; at most [`MAX_HELD`].
+    /// How many bytes are held, bookkeeping and the memory of finished frames included; at most [`MAX_HELD`].
     #[must_use]
     pub const fn held(&self) -> usize {
         self.held
+    }
+
+    /// How many of them are of finished frames, which stay remembered.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.done.len() * DONE_OVERHEAD
     }
 
     /// What has been seen so far.
@@ -299,7 +311,10 @@ impl Reassembler {
     fn remove(&mut self, key: (u16, u32)) -> Option<Partial> {
         let frame = self.frames.remove(&key)?;
         self.held = self.held.saturating_sub(frame.charge());
-        let done = self.done.entry(key.0).or_default();
+        let done = self.done.entry(key.0).or_insert_with(|| {
+            self.held += DONE_OVERHEAD;
+            VecDeque::with_capacity(REMEMBERED)
+        });
         if done.len() >= REMEMBERED {
             done.pop_front();
         }
@@ -350,7 +365,7 @@ mod tests {
         assert_eq!(push(&mut r, 0, last), Some(bytes));
         assert_eq!(push(&mut r, 0, last), None, "a late copy of a finished frame");
         assert_eq!(r.counters().duplicate, 5);
-        assert_eq!(r.held(), 0);
+        assert_eq!(r.held(), r.remembered());
     }
 
     #[test]
@@ -394,7 +409,7 @@ mod tests {
         push(&mut r, 0, &datagrams[0]);
         assert_eq!(push(&mut r, 1001, &datagrams[1]), None);
         assert_eq!((r.counters().expired, r.counters().duplicate), (1, 1));
-        assert_eq!((r.held(), r.incomplete().count()), (0, 0));
+        assert_eq!((r.held(), r.incomplete().count()), (r.remembered(), 0));
     }
 
     #[test]
@@ -409,6 +424,19 @@ mod tests {
     }
 
     #[test]
+    fn finished_frames_of_many_streams_are_counted_and_bounded() {
+        let mut r = Reassembler::new();
+        for stream in 0..=crate::media::MAX_STREAM {
+            for d in frame(stream, 1, 2000).1 {
+                push(&mut r, 0, &d);
+            }
+            assert!(r.held() <= MAX_HELD);
+        }
+        assert_eq!(r.counters().completed, 2048);
+        assert_eq!(r.held(), 2048 * DONE_OVERHEAD);
+    }
+
+    #[test]
     fn a_claim_of_many_fragments_reserves_nothing() {
         let mut r = Reassembler::new();
         let header = FrameHeader::default();
@@ -418,7 +446,7 @@ mod tests {
             ..hop
         };
         r.push(Time::ZERO, &Packet { hop, header, payload: &[0; 1000] });
-        assert_eq!(r.held(), 1000 + OVERHEAD);
+        assert_eq!(r.held(), FRAME_OVERHEAD + 1000 + OVERHEAD);
         let header = FrameHeader { frame_id: 1, ..header };
         r.push(Time::ZERO, &Packet { hop, header, payload: &[0; 1200] });
         assert_eq!(r.counters().too_large, 1, "1023 such parts would exceed a frame");
@@ -440,7 +468,7 @@ mod tests {
                 prop_assert!(r.held() <= MAX_HELD);
                 prop_assert!(r.incomplete().count() <= MAX_IN_PROGRESS);
                 let charged: usize = r.frames.values().map(Partial::charge).sum();
-                prop_assert_eq!(charged, r.held());
+                prop_assert_eq!(charged + r.remembered(), r.held());
             }
         }
     }

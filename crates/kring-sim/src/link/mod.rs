@@ -24,8 +24,7 @@ const HELD_BACK: u64 = 30_000;
 struct Shape {
     delay: u64,
     jitter: u64,
-    wander: (u64, u64),
-    scatter: u64,
+    tau: Option<u64>,
     reorder: Ppm,
     loss: Ppm,
     bursts: Option<(Ppm, u32)>,
@@ -40,8 +39,7 @@ impl Shape {
     const PERFECT: Shape = Shape {
         delay: 0,
         jitter: 0,
-        wander: (0, 0),
-        scatter: 0,
+        tau: None,
         reorder: 0,
         loss: 0,
         bursts: None,
@@ -56,8 +54,7 @@ impl Shape {
         match setting {
             Setting::Delay(us) => self.delay = us,
             Setting::Jitter(us) => self.jitter = us,
-            Setting::Wander(deviation, within) => self.wander = (deviation, within),
-            Setting::Scatter(us) => self.scatter = us,
+            Setting::Tau(us) => self.tau = Some(us),
             Setting::Reorder(share) => self.reorder = share,
             Setting::Loss(share) => self.loss = share,
             Setting::Bursts(share, length) => self.bursts = Some((share, length)).filter(|_| share > 0),
@@ -128,9 +125,9 @@ pub struct Link<T> {
     next: u64,
     busy_until: Time,
     last_arrival: Time,
+    /// Jitter that changes slowly: where it stands, in deviations, and since when.
+    wander: (f64, Time),
     in_burst: bool,
-    /// Where the delay has wandered, in standard deviations, and when.
-    strayed: (f64, Time),
     /// What is in the policer's bucket, in thousandths of a bit, and when that was so; `None` is full.
     bucket: Option<(Time, u64)>,
     counts: Counts,
@@ -150,8 +147,8 @@ impl<T: Clone> Link<T> {
             next: 0,
             busy_until: Time::ZERO,
             last_arrival: Time::ZERO,
+            wander: (0.0, Time::ZERO),
             in_burst: false,
-            strayed: (0.0, Time::ZERO),
             bucket: None,
             counts: Counts::default(),
         };
@@ -177,13 +174,11 @@ impl<T: Clone> Link<T> {
             self.counts.dropped += 1;
             return;
         };
-        let jitter = if self.shape.jitter == 0 { 0 } else { self.rng.within(0..=self.shape.jitter) };
-        let strayed = self.stray(now);
-        let delay = (self.shape.delay + jitter).saturating_add_signed(strayed);
-        let mut arrival = departure + Duration::from_micros(delay);
+        let jitter = self.jitter(now);
+        let mut arrival = departure + Duration::from_micros(self.shape.delay.saturating_add_signed(jitter));
         if self.rng.chance(self.shape.reorder) {
             arrival += Duration::from_micros(self.rng.within(5_000..=HELD_BACK));
-        } else if self.shape.scatter == 0 {
+        } else {
             arrival = arrival.max(self.last_arrival);
             self.last_arrival = arrival;
         }
@@ -200,6 +195,21 @@ impl<T: Clone> Link<T> {
             self.put(later, Parcel { item: item.clone(), damage: None, copy: true });
         }
         self.put(arrival, Parcel { item, damage, copy: false });
+    }
+
+    /// In µs, either way.
+    fn jitter(&mut self, now: Time) -> i64 {
+        let most = self.shape.jitter;
+        let Some(tau) = self.shape.tau.filter(|_| most > 0) else {
+            return if most == 0 { 0 } else { self.rng.within(0..=most).cast_signed() };
+        };
+        // Twelve uniform numbers make a normal one, near enough.
+        let fresh = (0..12).map(|_| self.rng.within(0..=1_000_000) as f64 / 1e6).sum::<f64>() - 6.0;
+        let (before, at) = self.wander;
+        let keep = if tau == 0 { 0.0 } else { (-(now.since(at).as_micros() as f64) / tau as f64).exp() };
+        let value = keep * before + (1.0 - keep * keep).sqrt() * fresh;
+        self.wander = (value, now);
+        (most as f64 * value.clamp(-3.0, 3.0)) as i64
     }
 
     fn put(&mut self, arrival: Time, parcel: Parcel<T>) {
@@ -234,28 +244,6 @@ impl<T: Clone> Link<T> {
             (self.busy_until, self.last_arrival) = (now, now);
             (self.in_burst, self.bucket) = (false, None);
         }
-    }
-
-    /// By how much this packet's delay is off, in µs.
-    fn stray(&mut self, now: Time) -> i64 {
-        let Shape { wander: (deviation, within), scatter, .. } = self.shape;
-        let mut micros = 0.0;
-        if deviation > 0 {
-            // A first-order process; no function whose last digit differs between machines.
-            let since = now.since(self.strayed.1).as_micros() as f64;
-            let kept = if within == 0 { 0.0 } else { within as f64 / (within as f64 + since) };
-            self.strayed = (kept * self.strayed.0 + (1.0 - kept * kept).sqrt() * self.normal(), now);
-            micros += self.strayed.0.clamp(-3.0, 3.0) * deviation as f64;
-        }
-        if scatter > 0 {
-            micros += self.normal().clamp(-3.0, 3.0) * scatter as f64;
-        }
-        micros as i64
-    }
-
-    /// Nearly a normal distribution: the sum of twelve even ones.
-    fn normal(&mut self) -> f64 {
-        (0..12).map(|_| self.rng.within(0..=1_000_000) as f64 / 1e6).sum::<f64>() - 6.0
     }
 
     fn is_lost(&mut self, now: Time) -> bool {

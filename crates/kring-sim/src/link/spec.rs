@@ -8,8 +8,7 @@
 //! |---|---|
 //! | `delay=25` | 25 ms one way |
 //! | `jitter=10` | each packet takes 0 to 10 ms more; order is kept |
-//! | `wander=30:50` | the delay wanders by 30 ms (standard deviation; three times that at most), within 50 ms or so; order is kept |
-//! | `scatter=30` | each packet's delay is off by 30 ms (standard deviation) by itself, and packets overtake each other |
+//! | `tau=50` | the jitter is then a normal deviation (of 10 ms) either way that changes over some 50 ms, at most three times as large |
 //! | `reorder=2` | 2 % of the packets are held back by another 5 to 30 ms, and later ones pass them |
 //! | `loss=5` | 5 % are lost, each by itself |
 //! | `ge=5:4` | 5 % are lost in bursts of 4 on average (Gilbert's model) |
@@ -36,10 +35,8 @@ pub enum Setting {
     Delay(u64),
     /// The most that is added to it, in µs.
     Jitter(u64),
-    /// The standard deviation of the delay and the time in which it changes, in µs.
-    Wander(u64, u64),
-    /// The standard deviation of each packet's delay by itself, in µs.
-    Scatter(u64),
+    /// The time in which jitter changes, in µs; it is normally distributed then.
+    Tau(u64),
     /// Held back so that others pass.
     Reorder(Ppm),
     /// Lost one by one.
@@ -101,20 +98,19 @@ impl Spec {
     /// The longest that the link itself may hold a packet back, in µs: delay, jitter, queue and reordering.
     #[must_use]
     pub fn slowest(&self) -> u64 {
-        let (mut delay, mut jitter, mut strays) = (0, 0, 0);
-        let (mut queue, mut rated) = (super::DEFAULT_QUEUE, false);
+        let (mut delay, mut jitter, mut queue, mut rated) = (0, 0, super::DEFAULT_QUEUE, false);
         for term in &self.0 {
             match *term {
                 Term::Set(Setting::Delay(us)) | Term::At(_, Setting::Delay(us)) => delay = us.max(delay),
-                Term::Set(Setting::Jitter(us)) | Term::At(_, Setting::Jitter(us)) => jitter = us.max(jitter),
-                Term::Set(Setting::Wander(us, _) | Setting::Scatter(us))
-                | Term::At(_, Setting::Wander(us, _) | Setting::Scatter(us)) => strays = (3 * us).max(strays),
+                Term::Set(Setting::Jitter(us)) | Term::At(_, Setting::Jitter(us)) => {
+                    jitter = (3 * us).max(jitter)
+                }
                 Term::Set(Setting::Queue(us)) | Term::At(_, Setting::Queue(us)) => queue = us.max(queue),
                 Term::Set(Setting::Rate(_)) | Term::At(_, Setting::Rate(_)) => rated = true,
                 _ => {}
             }
         }
-        delay + jitter + strays + if rated { queue } else { 0 } + super::HELD_BACK
+        delay + jitter + if rated { queue } else { 0 } + super::HELD_BACK
     }
 }
 
@@ -155,12 +151,8 @@ fn set(key: &str, value: &str) -> Option<Setting> {
     Some(match key {
         "delay" => Setting::Delay(decimal(value, MILLIS)?),
         "jitter" => Setting::Jitter(decimal(value, MILLIS)?),
-        "wander" => {
-            let (deviation, within) = pair()?;
-            Setting::Wander(decimal(deviation, MILLIS)?, decimal(within, MILLIS)?)
-        }
-        "scatter" => Setting::Scatter(decimal(value, MILLIS)?),
         "queue" => Setting::Queue(decimal(value, MILLIS)?),
+        "tau" => Setting::Tau(decimal(value, MILLIS)?),
         "reorder" => Setting::Reorder(share(value)?),
         "loss" => Setting::Loss(share(value)?),
         "dup" => Setting::Duplicate(share(value)?),
@@ -219,10 +211,7 @@ impl fmt::Display for Setting {
             Setting::Delay(us) => write!(f, "delay={}", Decimal(us, MILLIS)),
             Setting::Jitter(us) => write!(f, "jitter={}", Decimal(us, MILLIS)),
             Setting::Queue(us) => write!(f, "queue={}", Decimal(us, MILLIS)),
-            Setting::Wander(deviation, within) => {
-                write!(f, "wander={}:{}", Decimal(deviation, MILLIS), Decimal(within, MILLIS))
-            }
-            Setting::Scatter(us) => write!(f, "scatter={}", Decimal(us, MILLIS)),
+            Setting::Tau(us) => write!(f, "tau={}", Decimal(us, MILLIS)),
             Setting::Reorder(share) => write!(f, "reorder={}", percent(share)),
             Setting::Loss(share) => write!(f, "loss={}", percent(share)),
             Setting::Bursts(share, length) => {
@@ -263,11 +252,11 @@ mod tests {
 
     #[test]
     fn a_line_is_printed_as_it_was_read() {
-        let line = "delay=25,jitter=10,wander=30:50,scatter=2.5,reorder=1,loss=5,ge=5:4,dup=1,corrupt=0.5,rate=500,queue=200,\
+        let line = "delay=25,jitter=10,tau=50,reorder=1,loss=5,ge=5:4,dup=1,corrupt=0.5,rate=500,queue=200,\
                     police=300:20,at=10:rate=300,at=2.5:ge=1.25:3.5,down=5-7,path@8";
         let spec: Spec = line.parse().unwrap();
         assert_eq!(spec.to_string(), line);
-        assert_eq!(spec.0[8], Term::Set(Setting::Corrupt(5000)));
+        assert_eq!(spec.0[7], Term::Set(Setting::Corrupt(5000)));
         assert_eq!(" delay=3 ,, loss=1".parse::<Spec>().unwrap().to_string(), "delay=3,loss=1");
     }
 

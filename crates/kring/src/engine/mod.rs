@@ -15,7 +15,7 @@ use crate::shared::Shared;
 use kring_codec::{AudioCodec, VideoCodec};
 use kring_core::call::IncomingFrame;
 use kring_core::media::audio::AudioPlanner;
-use kring_core::media::{FrameInfo, MediaKind};
+use kring_core::media::{FrameInfo, MAX_AUDIO_PAYLOAD, MediaKind};
 use kring_core::offer::Offer;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,12 +26,17 @@ use std::time::Instant;
 /// Frames on their way to a thread; more than a second of either kind.
 const QUEUE: usize = 256;
 
+/// The most bytes of pictures on their way to their thread; a peer may send larger ones than it can decode in time.
+const MAX_PICTURE_BYTES: usize = 4 << 20;
+
 /// A connected call's running media.
 pub(crate) struct Engine {
     shared: Arc<Shared>,
     voice: SyncSender<IncomingFrame>,
     pictures: SyncSender<IncomingFrame>,
     threads: Vec<JoinHandle<()>>,
+    #[cfg(feature = "simulation")]
+    simulated: Option<crate::simulation::Running>,
 }
 
 impl Engine {
@@ -40,7 +45,19 @@ impl Engine {
         let at = Instant::now();
         let (voice, voice_in) = sync_channel(QUEUE);
         let (pictures, pictures_in) = sync_channel(QUEUE);
-        let mut engine = Engine { shared: shared.clone(), voice, pictures, threads: Vec::new() };
+        let mut engine = Engine {
+            shared: shared.clone(),
+            voice,
+            pictures,
+            threads: Vec::new(),
+            #[cfg(feature = "simulation")]
+            simulated: None,
+        };
+        #[cfg(feature = "simulation")]
+        if let Some(simulated) = media.simulated {
+            engine.simulated = Some(crate::simulation::Running::start(shared, simulated.devices));
+            return engine;
+        }
         let (audio_rate, video_rate) = media.rates();
         let consent = Arc::new(media.consent);
         let codec_of = |kind: MediaKind| {
@@ -82,13 +99,26 @@ impl Engine {
         }
     }
 
-    /// Hands an opened frame to its thread; one that is a second behind loses it.
+    /// Hands an opened frame to its thread; one that is a second or 4 MiB behind loses it.
     pub(crate) fn take(&self, frame: IncomingFrame) {
-        let queue = match frame.info {
-            FrameInfo::Audio { .. } => &self.voice,
-            FrameInfo::Video { .. } => &self.pictures,
-        };
-        let _ = queue.try_send(frame);
+        #[cfg(feature = "simulation")]
+        if let Some(simulated) = &self.simulated {
+            return simulated.take(frame);
+        }
+        let len = frame.payload.len();
+        match frame.info {
+            FrameInfo::Audio { .. } if len > MAX_AUDIO_PAYLOAD => {}
+            FrameInfo::Audio { .. } => drop(self.voice.try_send(frame)),
+            FrameInfo::Video { .. } => {
+                let waiting = &self.shared.picture_bytes;
+                if waiting.load(Ordering::Relaxed) + len <= MAX_PICTURE_BYTES {
+                    waiting.fetch_add(len, Ordering::Relaxed);
+                    if self.pictures.try_send(frame).is_err() {
+                        waiting.fetch_sub(len, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
     }
 
     /// Ends the threads and waits for them: files are whole, devices closed.

@@ -38,7 +38,10 @@ impl Show {
             width: format.width,
             height: format.height,
             frames_per_second: format.frames_per_second,
-            bits_per_second: self.rate,
+            bits_per_second: shared
+                .core(|call| call.shares().video)
+                .unwrap_or(0)
+                .clamp(50_000, self.rate.max(50_000)),
             content: self.content,
         };
         let encoder = self.codec.encoder(&settings);
@@ -50,16 +53,23 @@ impl Show {
         if let Err(error) = self.source.start(&self.consent, self.at) {
             return Some(error.to_string());
         }
-        // What the link takes in a quarter of a second: when more waits, another picture would only come later.
-        let backlog = (self.rate / 8 / 4).max(64_000) as usize;
         while !shared.stopped() {
             let captured = match self.source.read(&mut picture) {
                 Ok(captured) => captured,
                 Err(error) => return Some(error.to_string()),
             };
-            let waiting = shared.core(|call| call.stats().video_queue_bytes).unwrap_or(0);
-            if shared.camera_muted.load(Ordering::Relaxed) || waiting > backlog {
+            let (waiting, share) =
+                shared.core(|call| (call.stats().video_queue_bytes, call.shares().video)).unwrap_or_default();
+            // When more waits than goes out in a tenth of a second, another picture would only come later.
+            let backlog = share as usize / 8 / 10;
+            if shared.camera_muted.load(Ordering::Relaxed) || share == 0 || waiting > backlog {
                 continue;
+            }
+            let rate = share.min(self.rate);
+            if rate.abs_diff(encoder.settings().bits_per_second) > rate / 50
+                && let Err(error) = encoder.set_rate(rate, format.frames_per_second)
+            {
+                return Some(error.to_string());
             }
             let keyframe = shared.camera_keyframe.swap(false, Ordering::Relaxed);
             let since = captured.at.saturating_duration_since(self.at);

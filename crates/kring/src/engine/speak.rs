@@ -7,11 +7,11 @@ use kring_capture::{AudioSource, Consent};
 use kring_codec::{AudioCodec, AudioEncoder, AudioSettings, FrameDuration};
 use kring_core::call::SendError;
 use kring_core::media::SILENCE;
-use kring_core::media::audio::{AudioPlan, AudioPlanner, LossMeter, NetworkState};
+use kring_core::media::audio::{AudioPlan, AudioPlanner, VoiceNetwork};
 use kring_core::offer::TrackState;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub(super) struct Speak {
     pub(super) source: Box<dyn AudioSource>,
@@ -44,10 +44,9 @@ impl Speak {
             return Some(error.to_string());
         }
         let (mut block, mut packet) = (Vec::new(), Vec::new());
-        let mut loss = LossMeter::default();
         let mut followed = None;
         while !shared.stopped() {
-            let plan = self.planner.update(shared.clock.now(), &self.network(shared, &mut loss));
+            let plan = self.planner.update(shared.clock.now(), &self.network(shared));
             if followed != Some(plan) {
                 followed = Some(plan);
                 follow(&mut *encoder, &plan);
@@ -86,14 +85,17 @@ impl Speak {
         None
     }
 
-    /// What the network is like, as far as the peer's reports tell.
-    fn network(&self, shared: &Shared, loss: &mut LossMeter) -> NetworkState {
-        let stats = shared.core(|call| call.stats()).unwrap_or_default();
-        if let Some(report) = stats.peer {
-            loss.update(shared.clock.now(), report.received, report.lost);
+    /// What the network is like for a voice, as far as is known.
+    fn network(&self, shared: &Shared) -> VoiceNetwork {
+        let known = shared.core(|call| (call.shares().audio, call.network(), call.stats().peer.is_some()));
+        let Some((rate, network, reported)) = known else {
+            return VoiceNetwork { audio_rate: self.rate, loss: None, burst: 1.0 };
+        };
+        VoiceNetwork {
+            audio_rate: rate.min(self.rate),
+            loss: reported.then_some(network.loss as f32),
+            burst: network.burst as f32,
         }
-        let round_trip = stats.round_trip.unwrap_or(ASSUMED_RTT);
-        NetworkState { audio_rate: self.rate, loss: loss.loss(), burst: 1.0, round_trip }
     }
 }
 
@@ -105,9 +107,6 @@ fn follow(encoder: &mut dyn AudioEncoder, plan: &AudioPlan) {
     encoder.set_expected_loss(plan.fec_percent);
     encoder.set_deep_redundancy(plan.deep_redundancy);
 }
-
-/// The round trip that is assumed until one was measured.
-const ASSUMED_RTT: Duration = Duration::from_millis(100);
 
 /// Loudness in −dBov (RFC 6464): 0 is a full-scale square wave, 127 silence.
 fn level(block: &[f32]) -> u8 {

@@ -43,6 +43,7 @@ impl Watch {
             let wait = wake.map_or(LOOK_UP, |w| w.saturating_duration_since(Instant::now()).min(LOOK_UP));
             match self.frames.recv_timeout(wait) {
                 Ok(frame) => {
+                    shared.picture_bytes.fetch_sub(frame.payload.len(), Ordering::Relaxed);
                     let track = frame.track;
                     if decoder.is_none() {
                         decoder = Some((track, self.decoder(track, shared)?));

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "no test file uses all of it")]
 
 use serde_json::Value;
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,15 +14,24 @@ use tempfile::TempDir;
 pub(crate) const LONG: Duration = Duration::from_secs(40);
 
 /// A folder for one test.
-pub(crate) struct Desk(TempDir);
+pub(crate) struct Desk {
+    folder: TempDir,
+    /// What programs find in their environment.
+    environment: RefCell<Vec<(String, String)>>,
+}
 
 impl Desk {
     pub(crate) fn new() -> Desk {
-        Desk(tempfile::tempdir().unwrap())
+        Desk { folder: tempfile::tempdir().unwrap(), environment: RefCell::default() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
+    }
+
+    /// Puts something into the environment of the programs that are started from now on.
+    pub(crate) fn set(&self, name: &str, value: &str) {
+        self.environment.borrow_mut().push((name.into(), value.into()));
     }
 
     /// Starts `kring` with these arguments, as `who`, whose home it gets. A first word beginning with `call` or
@@ -30,8 +40,13 @@ impl Desk {
         let home = self.path(&format!("home-{who}"));
         let (out, err) = (self.path(&format!("{who}.out")), self.path(&format!("{who}.err")));
         let mut command = Command::new(env!("CARGO_BIN_EXE_kring"));
-        command.args(arguments.split_whitespace()).arg("--home").arg(home).current_dir(self.0.path());
-        if !arguments.contains("--bind") && !arguments.starts_with("id") {
+        command.args(arguments.split_whitespace()).current_dir(self.folder.path());
+        command.envs(self.environment.borrow().iter().map(|(name, value)| (name, value)));
+        if !arguments.starts_with("devices") {
+            command.arg("--home").arg(home);
+        }
+        if !arguments.contains("--bind") && !arguments.starts_with("id") && !arguments.starts_with("devices")
+        {
             command.args(["--bind", "127.0.0.1:0"]);
         }
         command.env_remove("KRING_TICKET").env_remove("KRING_HOME").stdin(Stdio::null());

@@ -16,7 +16,7 @@ pub const PACKET_OVERHEAD: usize = 97;
 /// The choices of frame length in ms, with the least codec rate in bit/s for which each is worth its headers, and the
 /// rate beyond which more is of no use.
 const LENGTHS: [(u64, u32, u32); 5] = [
-    (10, 32_000, 64_000),
+    (10, 28_000, 64_000),
     (20, 20_000, 64_000),
     (40, 13_000, 48_000),
     (60, 9_000, 40_000),
@@ -41,17 +41,15 @@ const LONGEST_COPIED: Duration = Duration::from_millis(40);
 const LONGEST: Duration = Duration::from_millis(120);
 const MIN_RATE: u32 = 6_000;
 
-/// What the network is like.
+/// What the network is like for a voice.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NetworkState {
+pub struct VoiceNetwork {
     /// What voice may take, in bit/s, all headers included.
     pub audio_rate: u32,
     /// The fraction of datagrams lost lately, 0 to 1; `None` if nothing is known yet.
     pub loss: Option<f32>,
     /// How many datagrams in a row are lost at a time, on average; 1 if they are lost one by one.
     pub burst: f32,
-    /// The round trip.
-    pub round_trip: Duration,
 }
 
 /// What to send for each frame.
@@ -112,7 +110,7 @@ impl AudioPlanner {
     }
 
     /// The plan from `now` on.
-    pub fn update(&mut self, now: Time, state: &NetworkState) -> AudioPlan {
+    pub fn update(&mut self, now: Time, state: &VoiceNetwork) -> AudioPlan {
         self.follow_loss(now, state);
         let rate = state.audio_rate;
         let mut plan = self.fit(rate, state);
@@ -135,7 +133,7 @@ impl AudioPlanner {
         plan
     }
 
-    fn follow_loss(&mut self, now: Time, state: &NetworkState) {
+    fn follow_loss(&mut self, now: Time, state: &VoiceNetwork) {
         // Between the two bounds it stays what it was.
         if state.burst >= BURSTY {
             self.bursty = true;
@@ -155,7 +153,7 @@ impl AudioPlanner {
     }
 
     /// The best plan for a rate.
-    fn fit(&self, rate: u32, state: &NetworkState) -> AudioPlan {
+    fn fit(&self, rate: u32, state: &VoiceNetwork) -> AudioPlan {
         if let Some(fixed) = self.fixed {
             let length = LENGTHS.iter().rev().find(|(ms, ..)| Duration::from_millis(*ms) <= fixed);
             let duration = Duration::from_millis(length.map_or(10, |(ms, ..)| *ms));
@@ -171,7 +169,7 @@ impl AudioPlanner {
     }
 
     /// The plan with frames of `duration`, if the rate allows for it and for what the loss asks.
-    fn fit_length(&self, duration: Duration, rate: u32, state: &NetworkState) -> Option<AudioPlan> {
+    fn fit_length(&self, duration: Duration, rate: u32, state: &VoiceNetwork) -> Option<AudioPlan> {
         let &(_, least, most) = LENGTHS.iter().find(|(ms, ..)| Duration::from_millis(*ms) == duration)?;
         // All that is wanted, or at least one copy if there is loss. A copy of a long frame would come too late and cost
         // more than the codec's own redundancy.
@@ -183,11 +181,11 @@ impl AudioPlanner {
     }
 
     /// No copies: what can be done within the codec.
-    fn narrowest(&self, duration: Duration, rate: u32, state: &NetworkState) -> AudioPlan {
+    fn narrowest(&self, duration: Duration, rate: u32, state: &VoiceNetwork) -> AudioPlan {
         self.build(duration, codec_rate(rate, duration, 1).clamp(MIN_RATE, 40_000), 1, state)
     }
 
-    fn build(&self, duration: Duration, codec: u32, times: usize, state: &NetworkState) -> AudioPlan {
+    fn build(&self, duration: Duration, codec: u32, times: usize, state: &VoiceNetwork) -> AudioPlan {
         let step = RATE_STEPS[usize::from(codec >= 16_000)];
         let bit_rate = (codec / step * step).max(MIN_RATE);
         let payload = (u64::from(bit_rate) * duration.as_micros() as u64).div_ceil(8_000_000) as usize;
@@ -224,9 +222,8 @@ fn codec_rate(rate: u32, duration: Duration, times: usize) -> u32 {
 mod tests {
     use super::*;
 
-    fn state(kbit: u32, loss: f32) -> NetworkState {
-        let round_trip = Duration::from_millis(100);
-        NetworkState { audio_rate: kbit * 1000, loss: Some(loss), burst: 1.0, round_trip }
+    fn state(kbit: u32, loss: f32) -> VoiceNetwork {
+        VoiceNetwork { audio_rate: kbit * 1000, loss: Some(loss), burst: 1.0 }
     }
 
     /// What it comes to after ten minutes of the same.
@@ -297,9 +294,9 @@ mod tests {
 
     #[test]
     fn at_the_start_some_loss_is_assumed_and_bursts_get_no_far_copies() {
-        let unknown = NetworkState { loss: None, ..state(400, 0.0) };
+        let unknown = VoiceNetwork { loss: None, ..state(400, 0.0) };
         assert_eq!(AudioPlanner::default().update(Time::ZERO, &unknown).copies.offsets(), [1]);
-        let bursts = NetworkState { burst: 5.0, ..state(400, 0.1) };
+        let bursts = VoiceNetwork { burst: 5.0, ..state(400, 0.1) };
         assert_eq!(AudioPlanner::default().update(Time::ZERO, &bursts).copies.offsets(), [1, 2]);
     }
 

@@ -1,0 +1,470 @@
+//! Rate control: how much may be sent, when, and how it is shared between voice and pictures.
+//!
+//! Guarantee: whatever reports say, the estimate stays between [`MIN_RATE`] and the limit that was set, memory is
+//! bounded, and nothing panics. A peer that lies slows down or loses its own call, nobody else's: the window that
+//! follows from the estimate is a second bound below.
+//!
+//! The parts know nothing of each other:
+//!
+//! - [`feedback`](Feedback): which datagrams came and when, as told in reports;
+//! - `history`: what was sent, until its fate is known;
+//! - `queue`, `trend`: how long packets wait in the network, and whether that grows;
+//! - `loss`: whether loss is congestion;
+//! - `delivered`: how fast the network delivers;
+//! - `probe`: short bursts to learn of more room;
+//! - `pacer`: when the next packet may go;
+//! - `share`: what of it voice and pictures get.
+//!
+//! Here they are put together: overuse takes the estimate to a little less than what is delivered, and pictures wait
+//! until the queue has drained; otherwise it grows, by steps where the capacity is known, faster where it is not, and
+//! by leaps when a probe shows room. See docs/engine.md.
+
+mod delivered;
+mod feedback;
+mod history;
+mod loss;
+mod pacer;
+mod probe;
+mod queue;
+mod share;
+mod trend;
+
+pub use feedback::{Fate, Feedback, MAX_COVERED, Recorder};
+pub use share::Share;
+
+use crate::time::Time;
+use delivered::Delivered;
+use history::History;
+use loss::Loss;
+use pacer::Pacer;
+use probe::Prober;
+use queue::QueueDelay;
+use std::time::Duration;
+use trend::{Trend, Usage};
+
+/// The least estimate in bit/s: a voice at 60 ms a packet, headers and reports included.
+pub const MIN_RATE: f64 = 20_000.0;
+/// What is assumed of a link of which nothing is known, in bit/s.
+pub const START_RATE: f64 = 300_000.0;
+/// IPv4, UDP and QUIC around each datagram, in bytes.
+pub const OVERHEAD: u32 = 28 + 30;
+/// Without a report for so long, pictures stop.
+const SILENCE: Duration = Duration::from_millis(500);
+/// And the estimate is taken down so much each half of that time.
+const SILENT_DECREASE: f64 = 0.6;
+/// After overuse the estimate is so much of what is delivered.
+const DECREASE: f64 = 0.88;
+/// Growth where the capacity is unknown, a second; where it is known, in bit/s a second and as a share.
+const GROWTH: f64 = 0.10;
+const STEP: (f64, f64) = (20_000.0, 0.01);
+/// The time in which a queue is to be drained, in ms.
+const DRAIN: f64 = 250.0;
+/// How late QUIC's acknowledgements may come beyond the round trip.
+const ACKNOWLEDGED: Duration = Duration::from_millis(100);
+/// The window below follows the estimate down so late.
+const HOLD: Duration = Duration::from_millis(1000);
+/// How long a dip lasts, and how long until another one at first.
+const DIP: (Duration, Duration) = (Duration::from_millis(700), Duration::from_secs(8));
+/// How much of the target is sent in a dip.
+const DIPPED: f64 = 0.65;
+
+/// What is known of the network, for whoever chooses redundancy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct NetworkState {
+    /// What may be sent, in bit/s, headers of all layers included.
+    pub target: u32,
+    /// The share of datagrams lost lately, 0 to 1; rises fast and falls slowly.
+    pub loss: f64,
+    /// How many are lost in a row, on average; 1 or more.
+    pub burst: f64,
+    /// The round trip; `None` until measured.
+    pub round_trip: Option<Duration>,
+    /// How long packets wait in the network's queue.
+    pub queue: Duration,
+}
+
+/// The sender's half of congestion control for one path.
+#[derive(Debug)]
+pub struct RateControl {
+    history: History,
+    queue: QueueDelay,
+    trend: Trend,
+    delivered: Delivered,
+    loss: Loss,
+    prober: Prober,
+    pacer: Pacer,
+    estimate: f64,
+    most: f64,
+    /// What is delivered when it is too much: mean and deviation, in bit/s.
+    capacity: Option<(f64, f64)>,
+    loss_limit: Option<f64>,
+    round_trip: Option<Duration>,
+    /// The last report, and the last overuse.
+    heard: Option<Time>,
+    overused: Option<Time>,
+    grown: Time,
+    /// Bytes sent in this window and the last, to see whether the app uses what it may.
+    sent: (Time, u64, f64),
+    /// Since when nothing comes back, and when the estimate was last reduced for it.
+    silent: Option<Time>,
+    /// Sending less for a moment, to see whether less gets lost: until when, when next, and how long to wait then.
+    dip: (Time, Time, Duration),
+    dipped: bool,
+    /// The highest estimate of the last second, and when it was that.
+    held_estimate: (f64, Time),
+    /// Reports taken.
+    reports: u64,
+}
+
+impl RateControl {
+    /// At the start of a call; `most` is the most that is wanted, in bit/s.
+    #[must_use]
+    pub fn new(now: Time, most: u32) -> RateControl {
+        let most = f64::from(most).max(MIN_RATE);
+        let mut control = RateControl {
+            history: History::default(),
+            queue: QueueDelay::default(),
+            trend: Trend::default(),
+            delivered: Delivered::default(),
+            loss: Loss::default(),
+            prober: Prober::new(now),
+            pacer: Pacer::new(now),
+            estimate: START_RATE.min(most),
+            most,
+            capacity: None,
+            loss_limit: None,
+            round_trip: None,
+            heard: None,
+            overused: None,
+            grown: now,
+            sent: (now, 0, 0.0),
+            silent: None,
+            dip: (now, now, DIP.1),
+            dipped: false,
+            held_estimate: (START_RATE, now),
+            reports: 0,
+        };
+        control.pace(now);
+        control
+    }
+
+    /// Sets the most that is wanted, in bit/s.
+    pub fn set_most(&mut self, most: u32) {
+        self.most = f64::from(most).max(MIN_RATE);
+        self.estimate = self.estimate.min(self.ceiling());
+    }
+
+    /// A little more than is wanted is worth knowing of: frames come in bursts.
+    fn ceiling(&self) -> f64 {
+        self.most * 1.25
+    }
+
+    /// Counts a datagram of `bytes` (without what is around it) that is sent now.
+    pub fn sent(&mut self, now: Time, bytes: usize) {
+        let size = u32::try_from(bytes).unwrap_or(u32::MAX).saturating_add(OVERHEAD);
+        // What is sent first is waited for first.
+        if self.history.in_flight() == 0 && self.silent.is_none() {
+            self.heard = Some(now);
+        }
+        let probe = self.prober.sent(now, size);
+        self.history.add(now, size, probe);
+        self.pacer.sent(now, size);
+        let (began, sum, rate) = &mut self.sent;
+        *sum += u64::from(size);
+        let span = now.since(*began);
+        if span >= Duration::from_millis(500) {
+            let latest = *sum as f64 * 8.0 / span.as_secs_f64();
+            *rate += (latest - *rate) * if *rate == 0.0 { 1.0 } else { 0.5 };
+            (*began, *sum) = (now, 0);
+        }
+    }
+
+    /// Takes a report of the peer that came at `now`.
+    pub fn report(&mut self, now: Time, feedback: &Feedback) {
+        let news = self.history.take(now, feedback);
+        if news.received.is_empty() && news.judged.is_empty() {
+            return;
+        }
+        self.heard = Some(now);
+        self.reports += 1;
+        if self.silent.take().is_some() {
+            self.thaw(now);
+        }
+        if let Some(sample) = news.round_trip {
+            self.round_trip = Some(self.round_trip.map_or(sample, |srtt| (srtt * 7 + sample) / 8));
+        }
+        for packet in &news.received {
+            self.queue.add(packet.sent, packet.arrival - packet.sent.as_micros() as i64);
+            self.trend.add(packet.sent, packet.arrival);
+            self.delivered.add(packet.arrival, packet.size);
+            self.prober.received(packet);
+        }
+        let mut observed = false;
+        for packet in &news.judged {
+            self.prober.judged(packet);
+            observed |= self.loss.add(packet);
+        }
+        if observed {
+            self.loss_limit = self.loss.verdict().limit;
+            if self.loss_limit.is_none() && now >= self.dip.1 && self.loss.needs_variety() {
+                self.dip = (now + DIP.0, now + self.dip.2, (self.dip.2 * 2).min(DIP.1 * 8));
+            }
+        }
+        self.dipped = now < self.dip.0;
+        self.adapt(now, observed);
+        self.pace(now);
+    }
+
+    fn adapt(&mut self, now: Time, observed: bool) {
+        let round_trip = self.round_trip();
+        if self.is_overused() {
+            if self.overused.is_none_or(|last| now.since(last) > round_trip + Duration::from_millis(150)) {
+                self.decrease(now);
+            }
+            self.grown = now;
+            self.prober.stop(now);
+            self.prober.postpone(now + round_trip + Duration::from_millis(700));
+        } else {
+            self.grow(now);
+        }
+        if let Some(limit) = self.loss_limit.filter(|limit| observed && *limit < self.estimate) {
+            self.estimate = limit * 0.95;
+            self.learn(limit);
+            self.prober.refuted(now);
+            self.prober.postpone(now + Duration::from_millis(1000));
+        }
+        if let Some(shown) = self.prober.result(now, round_trip, self.loss.recent()) {
+            let more = shown > self.estimate * 1.1 && !self.is_overused();
+            if more {
+                self.estimate = shown.min(self.ceiling());
+                if self.capacity.is_some_and(|(mean, _)| shown > mean * 1.2) {
+                    self.capacity = None;
+                }
+            }
+            self.prober.learned(now, more);
+        }
+        self.estimate = self.estimate.clamp(MIN_RATE, self.ceiling());
+        let (held, since) = self.held_estimate;
+        if self.estimate >= held || now.since(since) > HOLD {
+            self.held_estimate = (self.estimate, now);
+        }
+    }
+
+    /// How long a packet of full size takes at the estimate, in ms: pictures cause that much queue by themselves.
+    fn packet_time(&self) -> f64 {
+        1200.0 * 8.0 / self.estimate * 1000.0
+    }
+
+    fn is_overused(&self) -> bool {
+        let noise = 1.5 * self.queue.variation();
+        let packets = self.packet_time().min(60.0);
+        let growing =
+            self.trend.usage() == Usage::Over && self.queue.least_within(100) > 6.0 + packets + noise;
+        let standing = self.queue.least_within(250) > 25.0 + 1.5 * packets + noise;
+        growing || standing
+    }
+
+    fn decrease(&mut self, now: Time) {
+        let delivered = self.delivered.recent().unwrap_or(self.estimate * 0.5);
+        self.learn(delivered);
+        // Never up: what was in the queue may come in a rush.
+        self.estimate = (delivered * DECREASE).min(self.estimate * 0.97);
+        self.overused = Some(now);
+        self.prober.refuted(now);
+    }
+
+    /// Notes at which rate the link was full.
+    fn learn(&mut self, rate: f64) {
+        self.capacity = Some(match self.capacity {
+            Some((mean, deviation)) if (rate - mean).abs() < 3.0 * deviation.max(mean * 0.05) => {
+                let off = (rate - mean).abs();
+                (mean + 0.2 * (rate - mean), deviation + 0.2 * (off - deviation))
+            }
+            _ => (rate, rate * 0.08),
+        });
+    }
+
+    fn grow(&mut self, now: Time) {
+        let passed = now.since(self.grown).min(Duration::from_millis(300)).as_secs_f64();
+        self.grown = now;
+        let waiting =
+            self.queue.least_within(250) > 10.0 + self.packet_time().min(60.0) + self.queue.variation();
+        if waiting || self.is_app_limited() || self.trend.usage() != Usage::Normal {
+            return;
+        }
+        let known = self
+            .capacity
+            .is_some_and(|(mean, deviation)| (self.estimate - mean).abs() < 3.0 * deviation.max(mean * 0.05));
+        let step = if known { STEP.0 + STEP.1 * self.estimate } else { GROWTH * self.estimate };
+        self.estimate += step * passed;
+        if let Some(delivered) = self.delivered.rate() {
+            // What has never been tried is not known.
+            let tried = delivered / (1.0 - self.loss.recent().min(0.5));
+            self.estimate = self.estimate.min((tried * 1.5).max(self.estimate - step * passed));
+        }
+        if self
+            .capacity
+            .is_some_and(|(mean, deviation)| self.estimate > mean + 3.0 * deviation.max(mean * 0.05))
+        {
+            self.capacity = None;
+        }
+    }
+
+    fn is_app_limited(&self) -> bool {
+        self.sent.2 < 0.7 * self.estimate
+    }
+
+    fn pace(&mut self, now: Time) {
+        let rate = match self.prober.sending() {
+            Some((probe, _)) => probe,
+            // Where there is room enough, a picture need not be stretched over its whole interval.
+            None if self.estimate > self.most => self.estimate * 3.0,
+            // Short queues lose what comes too fast for them.
+            None if self.loss.recent() > 0.01 => self.target_exact() * 1.1,
+            None => self.target_exact() * 1.4,
+        };
+        self.pacer.set_rate(now, rate);
+    }
+
+    /// Does what is due; call it at [`due`](RateControl::due).
+    pub fn tick(&mut self, now: Time) {
+        if self.silence_due().is_some_and(|at| now >= at) {
+            // Nothing comes back. Either nothing arrives, or so much that no report gets through.
+            if std::mem::replace(&mut self.silent, Some(now)).is_none() {
+                self.prober.stop(now);
+            }
+            self.estimate = (self.estimate * SILENT_DECREASE).max(MIN_RATE);
+        }
+        if self.prober.is_due(now) {
+            let waiting = self.queue.least_within(100);
+            let calm = waiting < 10.0 + self.packet_time() + self.queue.variation() && !self.is_overused();
+            let room =
+                self.silent.is_none() && self.estimate < self.ceiling() * 0.98 && self.estimate >= 60_000.0;
+            match (room, calm) {
+                (true, true) => {
+                    let times = if self.round_trip.is_none() { 3.0 } else { 2.0 };
+                    self.prober.begin((self.estimate * times).min(self.ceiling() * 1.1));
+                }
+                (true, false) => self.prober.postpone(now + Duration::from_millis(100)),
+                (false, _) => self.prober.learned(now, false),
+            }
+        }
+        self.pace(now);
+    }
+
+    /// When [`tick`](RateControl::tick) is due, unless something is sent or comes before.
+    #[must_use]
+    pub fn due(&self) -> Option<Time> {
+        self.silence_due().into_iter().chain(self.prober.due()).min()
+    }
+
+    /// When silence is to be noticed, or has lasted so long that less is sent still.
+    fn silence_due(&self) -> Option<Time> {
+        let step = |at: Time| at + SILENCE / 2 + Duration::from_millis(1);
+        if self.history.in_flight() == 0 {
+            return None;
+        }
+        self.silent.map(step).or_else(|| self.heard.map(|heard| heard + SILENCE.max(self.round_trip() * 3)))
+    }
+
+    /// The network is back: what was known of its queue is void, and its rate may be another.
+    fn thaw(&mut self, now: Time) {
+        self.queue.reset();
+        self.trend.reset();
+        self.delivered.reset();
+        self.capacity = None;
+        self.prober.eager(now);
+    }
+
+    /// The path below has changed: all that is known of it is void.
+    pub fn path_changed(&mut self, now: Time) {
+        self.thaw(now);
+        self.loss.reset();
+        self.loss_limit = None;
+        self.round_trip = None;
+        self.estimate = self.estimate.min(START_RATE);
+    }
+
+    /// Whether a packet that can wait (a picture's) may go now.
+    pub fn is_open(&mut self, now: Time) -> bool {
+        self.silent.is_none() && self.history.in_flight() < self.allowance() && self.pacer.is_open(now)
+    }
+
+    /// How many bytes may be out without an answer: more than the path and the wait for a report explain is too much.
+    fn allowance(&self) -> u64 {
+        let answer = self.round_trip().as_secs_f64() + 0.35;
+        (self.target_exact() / 8.0 * answer * 1.25) as u64 + 2400
+    }
+
+    /// When it may, if not now; `None` while the network is silent.
+    #[must_use]
+    pub fn opens(&self) -> Option<Time> {
+        let full = self.history.in_flight() >= self.allowance();
+        (self.silent.is_none() && !full).then(|| self.pacer.opens())
+    }
+
+    /// How many bytes of padding the probe that is going out needs next, if nothing else is there to be sent.
+    #[must_use]
+    pub fn padding(&self) -> Option<usize> {
+        let (_, size) = self.prober.sending()?;
+        Some((size as usize).saturating_sub(OVERHEAD as usize).clamp(24, 1100))
+    }
+
+    /// What may be sent now, in bit/s, all headers included: the estimate, or less while a queue drains.
+    #[must_use]
+    pub fn target(&self) -> u32 {
+        self.target_exact() as u32
+    }
+
+    fn target_exact(&self) -> f64 {
+        let noise = 8.0 + self.packet_time().min(60.0) + self.queue.variation();
+        let excess = (self.queue.least_within(100) - noise).max(0.0);
+        let drain = (1.0 - excess / DRAIN).max(0.1);
+        let dip = if self.dipped { DIPPED } else { 1.0 };
+        (self.estimate.min(self.most) * drain * dip).max(MIN_RATE)
+    }
+
+    /// What the link is thought to carry, in bit/s.
+    #[must_use]
+    pub fn estimate(&self) -> u32 {
+        self.estimate as u32
+    }
+
+    fn round_trip(&self) -> Duration {
+        self.round_trip.unwrap_or(Duration::from_millis(100))
+    }
+
+    /// What is known of the network.
+    #[must_use]
+    pub fn network(&self) -> NetworkState {
+        NetworkState {
+            target: self.target(),
+            loss: self.loss.recent(),
+            burst: self.loss.run(),
+            round_trip: self.round_trip,
+            queue: Duration::from_micros((self.queue.least_within(100).max(0.0) * 1000.0) as u64),
+        }
+    }
+
+    /// How many bytes may be on their way at once: a bound for the transport below, not the control itself. It follows
+    /// the estimate down a second late, for what was sent before is still out and voice must not wait for it.
+    #[must_use]
+    pub fn window(&self) -> u64 {
+        let round_trip = self.round_trip().max(Duration::from_millis(50)) + ACKNOWLEDGED;
+        let bytes = 2.0 * self.held_estimate.0 * 1.25 / 8.0 * round_trip.as_secs_f64();
+        (bytes as u64).max(10 * 1200) / if self.silent.is_some() { 2 } else { 1 }
+    }
+
+    /// How often to report so that reports of `bytes` take some 4 % of what may be sent; more often in the first second,
+    /// when the other side knows nothing yet.
+    #[must_use]
+    pub fn report_interval(&self, bytes: usize) -> Duration {
+        let bits = (bytes as f64 + f64::from(OVERHEAD)) * 8.0;
+        let part = if self.reports < 15 { 0.1 } else { 0.04 };
+        Duration::from_secs_f64((bits / (part * self.target_exact())).clamp(0.05, 0.6))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! Short bursts above the estimate, to learn quickly whether more would pass.
+//!
+//! Guarantee: a burst lasts some 15 ms and at most [`MAX_BYTES`]; without success they become rare.
+
+use super::history::{Judged, Received};
+use crate::time::Time;
+use std::time::Duration;
+
+/// How long a burst lasts.
+const LENGTH: Duration = Duration::from_millis(15);
+/// Packets in a burst, at least.
+const PACKETS: u32 = 5;
+/// The most bytes of one burst.
+const MAX_BYTES: u32 = 40_000;
+/// So long its packets are waited for, beyond the round trip.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// The time between bursts after one that showed more, and the longest.
+const INTERVAL: (Duration, Duration) = (Duration::from_millis(800), Duration::from_millis(2000));
+/// Between one of which too little came and the next.
+const AGAIN: Duration = Duration::from_millis(250);
+/// Where bursts mislead, they come no more often than that in the end.
+const DISTRUST: Duration = Duration::from_secs(48);
+
+/// A burst on its way out.
+#[derive(Clone, Copy, Debug)]
+struct Burst {
+    id: u32,
+    rate: f64,
+    bytes_left: u32,
+    packets_left: u32,
+}
+
+/// A burst that was sent and is being told of.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    id: u32,
+    packets: u32,
+    sent: Option<(Time, Time)>,
+    /// First and last arrival, in µs, the first one's size, and all bytes.
+    came: Option<(i64, i64)>,
+    first_size: u32,
+    last_size: u32,
+    bytes: u32,
+    received: u32,
+    judged: u32,
+}
+
+/// Sends bursts and reads what became of them.
+#[derive(Debug)]
+pub(super) struct Prober {
+    burst: Option<Burst>,
+    flight: Option<Flight>,
+    next_id: u32,
+    next_at: Time,
+    interval: Duration,
+    /// The longest time between bursts; longer where they mislead.
+    most: Duration,
+    /// When one last showed more.
+    success: Option<Time>,
+    /// How often in a row a burst told nothing.
+    silent: u32,
+}
+
+impl Prober {
+    pub(super) fn new(now: Time) -> Prober {
+        Prober {
+            burst: None,
+            flight: None,
+            next_id: 0,
+            next_at: now,
+            interval: INTERVAL.0,
+            most: INTERVAL.1,
+            success: None,
+            silent: 0,
+        }
+    }
+
+    /// Whether a burst is due and none is on its way.
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        self.due().is_some_and(|at| now >= at)
+    }
+
+    /// When one is due next, unless one is out.
+    pub(super) fn due(&self) -> Option<Time> {
+        (self.burst.is_none() && self.flight.is_none()).then_some(self.next_at)
+    }
+
+    /// No burst for so long.
+    pub(super) fn postpone(&mut self, until: Time) {
+        self.next_at = self.next_at.max(until);
+    }
+
+    /// Begins a burst at `rate` bit/s.
+    pub(super) fn begin(&mut self, rate: f64) {
+        let bytes = (rate / 8.0 * LENGTH.as_secs_f64()).clamp(800.0, f64::from(MAX_BYTES)) as u32;
+        let id = self.next_id;
+        self.next_id = self.next_id.wrapping_add(1);
+        self.burst = Some(Burst { id, rate, bytes_left: bytes, packets_left: PACKETS });
+        self.flight = Some(Flight {
+            id,
+            packets: 0,
+            sent: None,
+            came: None,
+            first_size: 0,
+            last_size: 0,
+            bytes: 0,
+            received: 0,
+            judged: 0,
+        });
+    }
+
+    /// The burst that is going out: its rate in bit/s and how large padding has to be, if there is nothing else.
+    pub(super) fn sending(&self) -> Option<(f64, u32)> {
+        let burst = self.burst?;
+        Some((burst.rate, burst.bytes_left.div_ceil(burst.packets_left.max(1)).clamp(100, 1200)))
+    }
+
+    /// Counts a packet that is sent now; gives the burst that it belongs to.
+    pub(super) fn sent(&mut self, now: Time, size: u32) -> Option<u32> {
+        let burst = self.burst.as_mut()?;
+        let id = burst.id;
+        burst.bytes_left = burst.bytes_left.saturating_sub(size);
+        burst.packets_left = burst.packets_left.saturating_sub(1);
+        if burst.bytes_left == 0 && burst.packets_left == 0 {
+            self.burst = None;
+        }
+        if let Some(flight) = &mut self.flight {
+            flight.packets += 1;
+            flight.sent = Some((flight.sent.map_or(now, |(first, _)| first), now));
+        }
+        Some(id)
+    }
+
+    /// Gives up what is going out.
+    pub(super) fn stop(&mut self, now: Time) {
+        if self.burst.take().is_some() {
+            self.flight = None;
+            self.next_at = now + self.interval;
+        }
+    }
+
+    /// Takes a packet that was received.
+    pub(super) fn received(&mut self, packet: &Received) {
+        let Some(flight) = self.flight.as_mut().filter(|f| packet.probe == Some(f.id)) else { return };
+        flight.received += 1;
+        flight.bytes += packet.size;
+        flight.last_size = packet.size;
+        match &mut flight.came {
+            None => {
+                flight.came = Some((packet.arrival, packet.arrival));
+                flight.first_size = packet.size;
+            }
+            Some((_, last)) => *last = packet.arrival.max(*last),
+        }
+    }
+
+    /// Takes a packet of which is known whether it came.
+    pub(super) fn judged(&mut self, packet: &Judged) {
+        if let Some(flight) = self.flight.as_mut().filter(|f| packet.probe == Some(f.id)) {
+            flight.judged += 1;
+        }
+    }
+
+    /// What the burst showed, in bit/s, once enough is known. `loss` is the share that gets lost anyway.
+    pub(super) fn result(&mut self, now: Time, round_trip: Duration, loss: f64) -> Option<f64> {
+        let flight = self.flight.filter(|_| self.burst.is_none())?;
+        let (first, last) = flight.sent?;
+        let late = now.since(last) > round_trip + PATIENCE;
+        if flight.judged < flight.packets && !late {
+            return None;
+        }
+        self.flight = None;
+        self.next_at = now + self.interval;
+        self.silent += 1;
+        let expected = f64::from(flight.packets) * (1.0 - loss) * 0.6;
+        let (came_first, came_last) = flight.came.unwrap_or_default();
+        if flight.received < 3 || f64::from(flight.received) < expected {
+            // On a bad link that happens; nothing speaks against trying again.
+            if self.silent < 5 {
+                self.next_at = now + AGAIN;
+            }
+            return None;
+        }
+        self.silent = 0;
+        // Bytes between the first and the last, over the time between them, at both ends.
+        let sent_in = last.since(first).as_secs_f64().max(0.000_5);
+        let came_in = ((came_last - came_first) as f64 / 1e6).max(0.000_5);
+        let sent = f64::from(flight.bytes - flight.last_size) * 8.0 / sent_in;
+        let came = f64::from(flight.bytes - flight.first_size) * 8.0 / came_in;
+        Some(if came >= 0.9 * sent { sent.min(came) } else { came * 0.95 })
+    }
+
+    /// Says whether it showed more than was known, which decides when the next one follows.
+    pub(super) fn learned(&mut self, now: Time, more: bool) {
+        if more {
+            self.interval = INTERVAL.0.min(self.most);
+            self.next_at = now;
+            self.success = Some(now);
+        } else {
+            self.next_at = now + self.interval;
+            self.interval = (self.interval * 3 / 2).min(self.most);
+        }
+    }
+
+    /// The rate turned out too high. If that was a burst's advice, the next ones are rarer: a token bucket, say, lets
+    /// bursts through whose rate it does not carry.
+    pub(super) fn refuted(&mut self, now: Time) {
+        if self.success.take().is_some_and(|at| now.since(at) < Duration::from_secs(2)) {
+            self.most = (self.most * 2).min(DISTRUST);
+            self.interval = self.most;
+            self.next_at = now + self.interval;
+        }
+    }
+
+    /// The link changed: what was learned about waiting is void.
+    pub(super) fn eager(&mut self, at: Time) {
+        self.interval = INTERVAL.0;
+        self.next_at = at;
+    }
+}

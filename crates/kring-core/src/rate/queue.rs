@@ -1,0 +1,132 @@
+//! How long packets wait in the network's queue: one-way delay above the least seen in the last ten seconds.
+//!
+//! Guarantee: both clocks' offset does not matter, and their drift of some 100 ppm adds no more than a millisecond; a
+//! new and longer route is taken for a queue for ten seconds at most.
+//!
+//! Over a short while the *least* delay is looked at, so that jitter, which comes and goes within it, is no queue.
+
+use crate::time::Time;
+use std::collections::VecDeque;
+
+/// The least delay is kept for each so long span of sending, in µs.
+const SPAN: u64 = 50_000;
+/// So many spans are remembered: ten seconds.
+const SPANS: usize = 200;
+/// Variation is taken over so many spans.
+const VARIATION_SPANS: usize = 10;
+
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    index: u64,
+    least: i64,
+}
+
+/// Follows one-way delays; all in µs.
+#[derive(Debug, Default)]
+pub(super) struct QueueDelay {
+    spans: VecDeque<Span>,
+    base: i64,
+    /// Smoothed standard deviation of the spans' least delays.
+    variation: f64,
+    measured: u64,
+}
+
+impl QueueDelay {
+    /// Takes a packet's one-way delay (any offset).
+    pub(super) fn add(&mut self, sent: Time, delay: i64) {
+        let index = sent.as_micros() / SPAN;
+        match self.spans.back_mut() {
+            Some(last) if last.index == index => last.least = last.least.min(delay),
+            // Came late: it tells nothing of now, but it may be the fastest.
+            Some(last) if last.index > index => {}
+            _ => {
+                self.measure(index);
+                self.spans.push_back(Span { index, least: delay });
+            }
+        }
+        while self.spans.len() > SPANS || self.spans.front().is_some_and(|s| s.index + (SPANS as u64) < index)
+        {
+            self.spans.pop_front();
+        }
+        self.base = self.spans.iter().map(|s| s.least).min().unwrap_or(delay).min(delay);
+    }
+
+    /// Every half a second: how much did it vary?
+    fn measure(&mut self, index: u64) {
+        if index < self.measured + VARIATION_SPANS as u64 {
+            return;
+        }
+        let recent: Vec<f64> = self.recent(index, VARIATION_SPANS as u64).map(|s| s.least as f64).collect();
+        self.measured = index;
+        if recent.len() < VARIATION_SPANS / 2 {
+            return;
+        }
+        let mean = recent.iter().sum::<f64>() / recent.len() as f64;
+        let variance = recent.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / recent.len() as f64;
+        // A queue that builds up varies once; jitter does all the time.
+        let step = variance.sqrt().min(self.variation * 1.5 + 4_000.0) - self.variation;
+        self.variation += step * if step > 0.0 { 0.2 } else { 0.3 };
+    }
+
+    fn recent(&self, index: u64, spans: u64) -> impl Iterator<Item = &Span> {
+        self.spans.iter().rev().take_while(move |s| s.index + spans > index)
+    }
+
+    /// The least time that packets sent in the last `millis` (of those known of) waited, in ms.
+    pub(super) fn least_within(&self, millis: u64) -> f64 {
+        let Some(last) = self.spans.back() else { return 0.0 };
+        let spans = (millis * 1000).div_ceil(SPAN).max(1);
+        let least = self.recent(last.index, spans).map(|s| s.least).min().unwrap_or(self.base);
+        (least - self.base) as f64 / 1000.0
+    }
+
+    /// How much the least delays vary by themselves, in ms.
+    pub(super) fn variation(&self) -> f64 {
+        self.variation / 1000.0
+    }
+
+    /// Forgets all: the path has changed.
+    pub(super) fn reset(&mut self) {
+        *self = QueueDelay::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(delays_ms: impl IntoIterator<Item = i64>) -> QueueDelay {
+        let mut queue = QueueDelay::default();
+        for (n, delay) in (0..).zip(delays_ms) {
+            queue.add(Time::from_millis(n * 10), 5_000_000 + delay * 1000);
+        }
+        queue
+    }
+
+    #[test]
+    fn an_even_path_has_no_queue_and_no_variation() {
+        let queue = after([40; 500]);
+        assert_eq!((queue.least_within(100), queue.variation()), (0.0, 0.0));
+    }
+
+    #[test]
+    fn jitter_is_no_queue_but_a_standing_queue_is() {
+        let jitter = |n: i64| n * 7 % 23;
+        let queue = after((0..1000).map(jitter));
+        assert!(queue.least_within(250) < 3.0, "{}", queue.least_within(250));
+        let queue = after((0..1000).map(|n| jitter(n) + if n > 900 { 80 } else { 0 }));
+        assert!((75.0..90.0).contains(&queue.least_within(250)), "{}", queue.least_within(250));
+    }
+
+    #[test]
+    fn a_longer_route_is_the_base_after_ten_seconds() {
+        let queue = after((0..2000).map(|n| if n < 900 { 20 } else { 90 }));
+        assert_eq!(queue.least_within(250), 0.0);
+    }
+
+    #[test]
+    fn slow_jitter_counts_as_variation() {
+        let queue = after((0..2000).map(|n| (n / 10 * 37) % 80));
+        assert!((15.0..35.0).contains(&queue.variation()), "{}", queue.variation());
+    }
+}
