@@ -15,13 +15,15 @@ pub enum FrameDuration {
     Ms20,
     /// 40 ms.
     Ms40,
-    /// 60 ms, for very narrow links.
+    /// 60 ms, for narrow links.
     Ms60,
+    /// 120 ms, for links on which half the headers of 60 ms make the difference.
+    Ms120,
 }
 
 impl FrameDuration {
     /// All durations, the shortest first.
-    pub const ALL: [Self; 4] = [Self::Ms10, Self::Ms20, Self::Ms40, Self::Ms60];
+    pub const ALL: [Self; 5] = [Self::Ms10, Self::Ms20, Self::Ms40, Self::Ms60, Self::Ms120];
 
     /// Milliseconds.
     #[must_use]
@@ -31,10 +33,11 @@ impl FrameDuration {
             Self::Ms20 => 20,
             Self::Ms40 => 40,
             Self::Ms60 => 60,
+            Self::Ms120 => 120,
         }
     }
 
-    /// Samples at [`SAMPLE_RATE`]: 480, 960, 1920 or 2880.
+    /// Samples at [`SAMPLE_RATE`]: 480, 960, 1920, 2880 or 5760.
     #[must_use]
     pub const fn samples(self) -> usize {
         (SAMPLE_RATE / 1000 * self.milliseconds()) as usize
@@ -46,7 +49,7 @@ impl FrameDuration {
         Duration::from_millis(self.milliseconds() as u64)
     }
 
-    /// The duration on the wire, in units of 2.5 ms: 4, 8, 16 or 24.
+    /// The duration on the wire, in units of 2.5 ms: 4, 8, 16, 24 or 48.
     #[must_use]
     pub const fn code(self) -> u8 {
         (self.milliseconds() * 2 / 5) as u8
@@ -97,6 +100,12 @@ pub trait AudioEncoder: Send {
     /// spend bits on in-band recovery.
     fn set_expected_loss(&mut self, percent: u8);
 
+    /// Asks for redundancy in each packet that reaches so far back, to be decoded after a burst of losses; zero for
+    /// none. Does nothing where a codec has no such thing.
+    fn set_deep_redundancy(&mut self, reach: Duration) {
+        let _ = reach;
+    }
+
     /// Samples by which decoded sound lags what was encoded.
     fn lookahead(&self) -> usize;
 }
@@ -116,12 +125,18 @@ pub trait AudioDecoder: Send {
     /// [`DecodeError::Gap`] when the codec cannot make that length; nothing is appended.
     fn conceal(&mut self, samples: usize, pcm: &mut Vec<f32>) -> Result<(), DecodeError>;
 
-    /// Appends `samples` of sound for the lost frame *before* `next_packet`, from the copy inside
-    /// `next_packet` if it carries one, concealed otherwise. `next_packet` itself is decoded afterwards.
+    /// Appends `samples` of lost sound that began `apart` samples before `next_packet` (`samples`, if that follows right
+    /// on it), from what `next_packet` carries of it, concealed otherwise. `next_packet` itself is decoded afterwards.
     ///
     /// # Errors
     /// As [`decode`](Self::decode) and [`conceal`](Self::conceal); nothing is appended.
-    fn recover(&mut self, next_packet: &[u8], samples: usize, pcm: &mut Vec<f32>) -> Result<(), DecodeError>;
+    fn recover(
+        &mut self,
+        next_packet: &[u8],
+        apart: usize,
+        samples: usize,
+        pcm: &mut Vec<f32>,
+    ) -> Result<(), DecodeError>;
 }
 
 /// Makes encoders and decoders of one sound codec; an app may bring its own.
@@ -155,7 +170,7 @@ mod tests {
                 duration.as_duration().as_micros() as u64
             );
         }
-        assert_eq!(FrameDuration::ALL.map(FrameDuration::code), [4, 8, 16, 24]);
+        assert_eq!(FrameDuration::ALL.map(FrameDuration::code), [4, 8, 16, 24, 48]);
         assert_eq!(FrameDuration::from_code(5), None);
     }
 }

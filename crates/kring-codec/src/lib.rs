@@ -18,6 +18,7 @@ pub mod h264;
 pub mod opus;
 pub mod raw;
 mod scale;
+pub mod stretch;
 pub mod video;
 
 pub use audio::{AudioCodec, AudioDecoder, AudioEncoder, AudioSettings, FrameDuration};

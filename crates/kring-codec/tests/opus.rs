@@ -112,15 +112,15 @@ fn a_new_duration_takes_effect_with_the_next_frame() {
     for duration in FrameDuration::ALL {
         encoder.set_duration(duration);
         let mut heard = Vec::new();
-        decoder.decode(&packets(&mut *encoder, &voice(2_880))[0], &mut heard).unwrap();
+        decoder.decode(&packets(&mut *encoder, &voice(5_760))[0], &mut heard).unwrap();
         assert_eq!(heard.len(), duration.samples());
     }
 }
 
 #[test]
 fn a_packet_never_exceeds_what_the_decoder_takes() {
-    let mut encoder = encoder(FrameDuration::Ms60, u32::MAX);
-    assert!(packets(&mut *encoder, &voice(2_880))[0].len() <= MAX_PACKET);
+    let mut encoder = encoder(FrameDuration::Ms120, u32::MAX);
+    assert!(packets(&mut *encoder, &voice(5_760))[0].len() <= MAX_PACKET);
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn a_lost_frame_comes_back_from_the_next_packet() {
         for (index, packet) in all.iter().enumerate() {
             match (index % 5 == 4 && index + 1 < all.len(), recovering) {
                 (false, _) => decoder.decode(packet, heard).unwrap(),
-                (true, true) => decoder.recover(&all[index + 1], 960, heard).unwrap(),
+                (true, true) => decoder.recover(&all[index + 1], 960, 960, heard).unwrap(),
                 (true, false) => decoder.conceal(960, heard).unwrap(),
             }
         }
@@ -234,7 +234,7 @@ fn garbage_gives_errors_or_bounded_sound() {
         };
         let mut pcm = Vec::new();
         match round % 3 {
-            0 => drop(decoder.recover(&packet, 960, &mut pcm)),
+            0 => drop(decoder.recover(&packet, 960 * (1 + round % 5), 960, &mut pcm)),
             _ => drop(decoder.decode(&packet, &mut pcm)),
         }
         assert!(pcm.len() <= MAX_SAMPLES);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use kring_core::call::{Call, Event, MAX_MEMORY, Picture};
 use kring_core::control::Reason;
 use kring_core::handshake::Role;
+use kring_core::media::audio::{Bundle, Copies};
 use kring_core::media::{FrameHeader, MAX_FRAME};
 use kring_core::offer::TrackState;
 use kring_core::time::Time;
@@ -171,8 +172,11 @@ impl Two {
         let (track, level) = (input.u8() & 15, input.u8());
         let duration = Duration::from_micros(u64::from(input.u16()) * 10);
         let capture = Time::from_micros(self.now.as_micros().wrapping_add(input.u64()));
-        if self.sides[me].call.send_audio(track, capture, duration, level, &payload).is_ok() {
-            self.sides[1 - me].expected.push(payload);
+        let copies = Copies::new(&[input.u8() & 3, input.u8() & 31], usize::from(input.u8()) * 2);
+        if self.sides[me].call.send_audio(track, capture, duration, level, &payload, &copies).is_ok() {
+            // Each of the copies may be the one that is given out, and 127 frames later another.
+            let times = 1 + copies.offsets().len();
+            self.sides[1 - me].expected.extend(std::iter::repeat_n(payload, times));
         }
     }
 
@@ -209,7 +213,11 @@ impl Two {
         }
         let datagrams = self.sides[me].call.hostile_frame(track, &header, &plaintext);
         let peer = &mut self.sides[1 - me];
-        // As audio, as pictures, or not at all.
+        // As sound with its copies, as pictures, or not at all.
+        if let Some(Ok(bundle)) = plaintext.get(7..).map(Bundle::parse) {
+            peer.expected.push(bundle.payload.to_vec());
+            peer.expected.extend(bundle.copies.iter().map(|copy| copy.payload.to_vec()));
+        }
         peer.expected.extend(plaintext.get(6..).map(<[u8]>::to_vec));
         peer.datagrams.extend(datagrams.into_iter().map(|d| d.bytes));
     }

@@ -22,7 +22,7 @@ pub use call::call;
 pub use files::{wav, y4m};
 pub use handshake::{accept, confirm, dial};
 pub use media::{jitter, reassembler, video_buffer};
-pub use parse::{certificate, control, frame_header, identity, offer, packet, report, ticket};
+pub use parse::{bundle, certificate, control, frame_header, identity, offer, packet, report, ticket};
 pub use rate::rate;
 pub use world::{offer as an_offer, pair};
 
@@ -33,6 +33,7 @@ pub type Run = fn(&[u8]);
 /// `fuzz/fuzz_targets`.
 pub const TARGETS: &[(&str, Run)] = &[
     ("accept", accept),
+    ("bundle", bundle),
     ("call", call),
     ("certificate", certificate),
     ("confirm", confirm),

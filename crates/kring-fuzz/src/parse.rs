@@ -6,6 +6,7 @@ use std::time::Duration;
 use data_encoding::BASE32_NOPAD;
 use kring_core::fuzzing;
 use kring_core::identity::{Certificate, Identity};
+use kring_core::media::audio::{Bundle, Bundler, Copies, MAX_COPIES, MAX_OFFSET, SpokenFrame};
 use kring_core::media::{
     DURATION_UNIT, FrameHeader, FrameInfo, MAX_FRAGMENTS, MAX_STREAM, MediaKind, parse, stamp, unwrap_capture,
 };
@@ -176,4 +177,45 @@ pub fn packet(data: &[u8]) {
     assert_eq!(stamped.hop.transport_sequence, 7);
     let apart = stamped.hop.send_time.micros_since(packet.hop.send_time);
     assert!((-32_000_000..=32_000_000).contains(&apart));
+}
+
+/// The body of an audio frame; and bodies made of the same bytes.
+pub fn bundle(data: &[u8]) {
+    if let Ok(bundle) = Bundle::parse(data) {
+        assert!(bundle.copies.len() <= MAX_COPIES);
+        let frames: usize = bundle.copies.iter().map(|copy| copy.payload.len()).sum();
+        assert!(frames + bundle.payload.len() < data.len(), "a body holds no more than it is");
+        assert!(bundle.copies.is_sorted_by_key(|copy| copy.offset));
+        for copy in bundle.copies {
+            assert!((1..=MAX_OFFSET).contains(&copy.offset) && copy.level <= 127);
+            assert!((DURATION_UNIT..=Duration::from_micros(157_500)).contains(&copy.duration));
+        }
+    }
+    let mut input = Input(data);
+    let mut bundler = Bundler::default();
+    let mut sent: Vec<Vec<u8>> = Vec::new();
+    let mut capture = input.u64() >> 1;
+    for id in 0..24 {
+        let copies = Copies::new(&[input.u8() & 31, input.u8() & 7, input.u8() & 7], input.u8().into());
+        let payload = vec![id as u8; usize::from(input.u8())];
+        let duration = Duration::from_micros(u64::from(input.u16()));
+        capture = capture.saturating_add(input.u16().into());
+        let mut body = Vec::new();
+        bundler.write(
+            &SpokenFrame { id, capture, duration, level: input.u8(), payload: &payload },
+            &copies,
+            &mut body,
+        );
+        let alone = Copies::size_for(0, payload.len());
+        assert!(
+            body.len() == copies.size() || body.len() <= alone && alone > copies.size(),
+            "of its one size"
+        );
+        let bundle = Bundle::parse(&body).expect("what was written reads");
+        assert_eq!(bundle.payload, payload);
+        for copy in bundle.copies {
+            assert_eq!(copy.payload, sent[id as usize - usize::from(copy.offset)]);
+        }
+        sent.push(payload);
+    }
 }

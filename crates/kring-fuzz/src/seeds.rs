@@ -42,6 +42,7 @@ pub fn all() -> Vec<Seed> {
     handshakes(&mut add);
     controls(&mut add);
     packets(&mut add);
+    bundles(&mut add);
     machines(&mut add);
     calls(&mut add);
     files(&mut add);
@@ -207,6 +208,22 @@ fn packets(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add("packet", "unknown-kind", [&[0x40, 0, 1, 0, 0, 2][..], &encoded, b"x"].concat());
     add("packet", "index-above-count", [&[0x20, 0, 1, 0, 0, 2, 5, 3, 2][..], &encoded, b"x"].concat());
     add("packet", "stream-2048", [&[0x20, 0, 1, 0, 0, 2, 0x48, 0, 0, 2][..], &encoded, b"x"].concat());
+}
+
+fn bundles(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    let copy = |offset, len| [offset, 0x80, 0, 0x4e, 0x20, 8, 30, len];
+    add("bundle", "alone", [&[0, 3][..], b"abc"].concat());
+    add("bundle", "padded", [&[0, 3][..], b"abc", &[0; 40]].concat());
+    add(
+        "bundle",
+        "two-copies",
+        [&[2, 2][..], &copy(1, 3), &copy(4, 1), b"de", b"abc", b"z", &[0; 9]].concat(),
+    );
+    add("bundle", "copies-out-of-order", [&[2, 0][..], &copy(4, 0), &copy(1, 0)].concat());
+    add("bundle", "copy-longer-than-the-body", [&[1, 0][..], &copy(1, 60), b"abc"].concat());
+    add("bundle", "nine-copies", [&[9, 0][..], &copy(1, 0).repeat(9)].concat());
+    add("bundle", "padding-that-is-none", [&[0, 1][..], b"abc"].concat());
+    add("bundle", "huge", vec![1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
 }
 
 fn machines(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {

@@ -53,6 +53,7 @@ macro_rules! targets {
 
 targets! {
     accept: 300,
+    bundle: 10_000,
     call: 120,
     certificate: 1000,
     confirm: 200,

@@ -9,6 +9,7 @@ use crate::scenario::{Camera, Person, Scenario, of};
 use crate::trace::Trace;
 use kring_core::call::{self, Call, IncomingFrame, SendError};
 use kring_core::handshake::Role;
+use kring_core::media::audio::Copies;
 use kring_core::media::{AudioPacket, FrameInfo, JitterBuffer, Playout, VideoBuffer, VideoFrame};
 use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
 use kring_core::time::Time;
@@ -22,6 +23,12 @@ pub(crate) const CAMERA: u8 = 1;
 const ASSUMED_RTT: Duration = Duration::from_millis(100);
 /// The speaker takes blocks of that length.
 const BLOCK: Duration = Duration::from_millis(10);
+
+/// What a voice is stretched by at once, at most, and at least in µs.
+const PERIOD: Duration = Duration::from_millis(10);
+const SHORTEST: i64 = 2_500;
+/// What is so many dB below overload may always be stretched.
+const QUIET: u8 = 50;
 
 /// What a side with these devices offers.
 pub(crate) fn offer(name: &str, camera: bool) -> Offer {
@@ -53,6 +60,8 @@ pub(crate) struct Engine {
     rng: Rng,
     voice: Voice,
     packet: Duration,
+    /// Which earlier packets travel along.
+    copies: Copies,
     /// When the block being captured is full.
     next_voice: Time,
     camera: Option<(Camera, Pictures, Time)>,
@@ -76,7 +85,9 @@ impl Engine {
             let first = now + Duration::from_micros(rng.within(0..=30_000));
             (camera, Pictures::new(scenario.picture_key(who)), first)
         });
+        let offsets: &[u8] = rng.pick(&[&[], &[1], &[1, 2], &[1, 3], &[1, 2, 4, 8]]);
         Engine {
+            copies: Copies::new(offsets, Copies::size_for(offsets.len(), person.voice as usize)),
             clock: person.clock,
             drift: person.drift,
             voice: Voice::new(scenario.voice_key(who), person.voice as usize),
@@ -164,7 +175,8 @@ impl Engine {
             return;
         }
         let payload = self.voice.encode(captured);
-        let sent = call.send_audio(MICROPHONE, captured + self.clock, self.packet, level, &payload);
+        let sent =
+            call.send_audio(MICROPHONE, captured + self.clock, self.packet, level, &payload, &self.copies);
         if let Err(error) = sent
             && !matches!(error, SendError::NotLive { .. })
         {
@@ -211,7 +223,7 @@ impl Engine {
                 cx.check.heard(cx.now, cx.who, &packet.payload, packet.duration);
                 cx.trace.bytes(cx.now, cx.who, b'h', mark(&packet.payload));
                 self.played.audio_played_ms += packet.duration.as_millis() as u64;
-                packet.duration
+                self.stretched(&packet)
             }
             Playout::Conceal { duration, .. } => {
                 let duration = duration.clamp(BLOCK, 6 * BLOCK);
@@ -225,6 +237,18 @@ impl Engine {
         };
         let micros = lasts.as_micros() as i64;
         self.next_sound += Duration::from_micros((micros + micros * self.drift / 1_000_000) as u64);
+    }
+
+    /// How long a packet lasts that is stretched as the jitter buffer asks, by at most one period of a low voice.
+    fn stretched(&mut self, packet: &AudioPacket) -> Duration {
+        let pace = self.jitter.pace();
+        let longest = PERIOD.min(packet.duration / 2).as_micros() as i64;
+        let change = pace.change.clamp(-longest, longest);
+        if change.abs() < SHORTEST || !pace.loud && packet.level < QUIET {
+            return packet.duration;
+        }
+        self.jitter.stretched();
+        Duration::from_micros((packet.duration.as_micros() as u64).saturating_add_signed(change))
     }
 
     fn watch(&mut self, cx: &mut Context<'_>, call: &mut Call) {

@@ -28,7 +28,7 @@ pub struct Media {
     pub(crate) audio_codecs: Vec<Arc<dyn AudioCodec>>,
     pub(crate) video_codecs: Vec<Arc<dyn VideoCodec>>,
     pub(crate) max_rate: u32,
-    pub(crate) frame_duration: FrameDuration,
+    pub(crate) frame_duration: Option<FrameDuration>,
     pub(crate) content: ContentHint,
     pub(crate) recording: bool,
     #[cfg(feature = "simulation")]
@@ -54,7 +54,7 @@ impl Media {
                 Arc::new(kring_codec::H264),
             ],
             max_rate: 2_000_000,
-            frame_duration: FrameDuration::Ms20,
+            frame_duration: None,
             content: ContentHint::Camera,
             recording: false,
             #[cfg(feature = "simulation")]
@@ -110,9 +110,10 @@ impl Media {
         self
     }
 
-    /// How much sound goes into a packet: less is quicker, more costs fewer headers. Default 20 ms.
+    /// How much sound goes into a packet, come what may: less is quicker, more costs fewer headers. By default it
+    /// follows the network: 10 ms on good links, up to 60 ms on thin ones.
     pub fn frame_duration(mut self, duration: FrameDuration) -> Media {
-        self.frame_duration = duration;
+        self.frame_duration = Some(duration);
         self
     }
 
@@ -137,11 +138,15 @@ impl Media {
         self
     }
 
-    /// Voice takes its part first; pictures get what is left of 95 % (the rest is for headers).
+    /// What voice may take, headers and copies included, and what is left for pictures of 95 % (the rest is for headers).
     pub(crate) fn rates(&self) -> (u32, u32) {
-        let audio = (self.max_rate / 4).clamp(12_000, 64_000);
+        let audio = if self.camera.is_some() {
+            (self.max_rate / 4).clamp(24_000, 400_000)
+        } else {
+            self.max_rate.min(400_000)
+        };
         let video = (u64::from(self.max_rate) * 95 / 100) as u32;
-        (audio, video.saturating_sub(audio + 16_000).max(30_000))
+        (audio, video.saturating_sub(audio.min(128_000)).max(30_000))
     }
 
     /// The offer for a caller of whom nothing is known: with codecs that everyone receives, if those are the preferred ones.

@@ -51,7 +51,7 @@ impl AudioDecoder for Coder {
         pcm.resize(pcm.len() + samples, 0.0);
         Ok(())
     }
-    fn recover(&mut self, _: &[u8], samples: usize, pcm: &mut Vec<f32>) -> Result<(), DecodeError> {
+    fn recover(&mut self, _: &[u8], _: usize, samples: usize, pcm: &mut Vec<f32>) -> Result<(), DecodeError> {
         self.conceal(samples, pcm)
     }
 }

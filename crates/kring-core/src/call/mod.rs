@@ -24,6 +24,7 @@ use crate::crypto::CryptoError;
 use crate::handshake::{CallId, Claim, Line, Role};
 use crate::identity::PublicIdentity;
 use crate::keys::{OwnKeys, REPORT_TRACK};
+use crate::media::audio::{Bundler, Copies, SpokenFrame};
 use crate::media::{FrameHeader, FrameInfo, MediaKind, Packetiser, padding};
 use crate::offer::{Offer, TrackInfo, TrackState};
 use crate::rate::{NetworkState, RateControl, Share};
@@ -216,6 +217,7 @@ struct OwnTrack {
     /// How many discardable frames were sent since the last one that was not.
     discardable_run: u8,
     keyframe_asked: Option<Time>,
+    bundler: Bundler,
 }
 
 /// Who the other side is.
@@ -368,6 +370,7 @@ impl Call {
                 next_frame: 0,
                 discardable_run: 0,
                 keyframe_asked: None,
+                bundler: Bundler::default(),
             });
             track.info = info.clone();
             self.tracks.insert(info.id, track);
@@ -401,7 +404,8 @@ impl Call {
         self.playout = playout;
     }
 
-    /// Seals one audio packet and queues it. `capture` is when its first sample was captured; `level` is in −dBov.
+    /// Seals one audio packet with `copies` of those before it and queues it. `capture` is when its first sample was
+    /// captured; `level` is in −dBov.
     ///
     /// # Errors
     /// A [`SendError`]; nothing is queued then.
@@ -412,12 +416,17 @@ impl Call {
         duration: Duration,
         level: u8,
         payload: &[u8],
+        copies: &Copies,
     ) -> Result<(), SendError> {
-        let frame_id = self.live(track, MediaKind::Audio)?.next_frame;
+        let own = self.live(track, MediaKind::Audio)?;
+        let frame_id = own.next_frame;
+        let frame = SpokenFrame { id: frame_id, capture: capture.as_micros(), duration, level, payload };
+        let mut body = Vec::with_capacity(copies.size().max(payload.len() + 8));
+        own.bundler.write(&frame, copies, &mut body);
         let header =
             FrameHeader { keyframe: true, discardable: true, temporal_layer: 0, spatial_layer: 0, frame_id };
         let info = FrameInfo::Audio { capture: capture.as_micros(), duration, level };
-        let datagrams = self.seal(track, &header, Some(info), payload)?;
+        let datagrams = self.seal(track, &header, Some(info), &body)?;
         self.outbox.push_audio(datagrams);
         self.live(track, MediaKind::Audio)?.next_frame = frame_id.wrapping_add(1);
         Ok(())

@@ -9,6 +9,8 @@ use crate::control::{Message, Reason};
 use crate::handshake::Role;
 use crate::identity::PublicIdentity;
 use crate::keys::{Kid, OpenError, PeerKeys, REPORT_TRACK};
+use crate::media::audio::Bundle;
+use crate::media::seen::Seen;
 use crate::media::{FrameHeader, FrameInfo, MediaKind, Reassembler, parse, parse_padding, unwrap_capture};
 use crate::offer::{Offer, TrackState};
 use crate::time::Time;
@@ -54,6 +56,8 @@ pub(super) struct Inbox {
     waiting_bytes: usize,
     /// Each track's latest capture time, whole.
     captures: HashMap<u8, u64>,
+    /// Which frames of each track with sound have come, by themselves or as copies.
+    heard: HashMap<u8, Seen>,
     pub(super) dropped: u64,
     /// Whether something came that is worth a report: reports alone would answer each other for ever.
     pub(super) news: bool,
@@ -69,6 +73,7 @@ impl Inbox {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             captures: HashMap::new(),
+            heard: HashMap::new(),
             dropped: 0,
             news: false,
         }
@@ -319,15 +324,41 @@ impl Call {
             return;
         };
         let (FrameInfo::Audio { capture, .. } | FrameInfo::Video { capture, .. }) = &mut info;
-        let last = self.inbox.captures.entry(track).or_insert(*capture);
-        *capture = unwrap_capture(*last, *capture);
-        *last = *capture;
-        self.inbox.frames.push_back(IncomingFrame {
-            track,
-            header,
-            info,
-            payload: plaintext.to_vec(),
-            arrived,
-        });
+        let last = self.inbox.captures.get(&track).copied().unwrap_or(*capture);
+        *capture = unwrap_capture(last, *capture);
+        let capture = *capture;
+        let frame = IncomingFrame { track, header, info, payload: Vec::new(), arrived };
+        if kind == MediaKind::Audio {
+            let Ok(bundle) = Bundle::parse(plaintext) else {
+                self.inbox.dropped += 1;
+                return;
+            };
+            self.sound(&frame, &bundle);
+        } else {
+            self.inbox.frames.push_back(IncomingFrame { payload: plaintext.to_vec(), ..frame });
+        }
+        self.inbox.captures.insert(track, capture);
+    }
+
+    /// Gives out a frame with sound, after those among its copies that had not come before.
+    fn sound(&mut self, frame: &IncomingFrame, bundle: &Bundle<'_>) {
+        let heard = self.inbox.heard.entry(frame.track).or_default();
+        for copy in bundle.copies.iter().rev() {
+            let Some(frame_id) = frame.header.frame_id.checked_sub(copy.offset.into()) else { continue };
+            if !heard.lacks(frame_id) {
+                continue;
+            }
+            heard.insert(frame_id);
+            let capture = frame.info.capture().saturating_sub(copy.earlier);
+            self.inbox.frames.push_back(IncomingFrame {
+                header: FrameHeader { frame_id, ..frame.header },
+                info: FrameInfo::Audio { capture, duration: copy.duration, level: copy.level },
+                payload: copy.payload.to_vec(),
+                ..frame.clone()
+            });
+        }
+        if heard.insert(frame.header.frame_id) {
+            self.inbox.frames.push_back(IncomingFrame { payload: bundle.payload.to_vec(), ..frame.clone() });
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! - [`frame`](FrameHeader): what travels with every frame, in the clear and under its seal;
 //! - [`packet`](Packet): datagrams, and a sealed frame cut into them;
 //! - [`reassemble`](Reassembler): sealed frames put together again from datagrams;
+//! - [`audio`]: an audio frame with copies of earlier ones, and how many of them the network calls for;
 //! - [`jitter`](JitterBuffer): opened audio packets, played in time;
 //! - [`video`](VideoBuffer): opened video frames, decodable and in order.
 //!
@@ -28,10 +29,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod audio;
 mod frame;
 mod jitter;
 mod packet;
 mod reassemble;
+pub(crate) mod seen;
 mod video;
 
 pub use frame::{
@@ -39,7 +42,7 @@ pub use frame::{
     MediaKind, SILENCE, unwrap_capture,
 };
 pub use jitter::{
-    AudioPacket, JitterBuffer, JitterStats, MAX_AUDIO_PAYLOAD, MAX_HELD_TIME, MAX_PACKETS, Playout,
+    AudioPacket, JitterBuffer, JitterStats, MAX_AUDIO_PAYLOAD, MAX_HELD_TIME, MAX_PACKETS, Pace, Playout,
 };
 pub use packet::{
     Datagram, Fragment, HOP_HEADER_LEN, HopHeader, MAX_FRAGMENT, MAX_FRAGMENTS, MAX_FRAME, MAX_HEADERS,

@@ -6,6 +6,7 @@
 mod listen;
 mod show;
 mod speak;
+mod voice;
 mod watch;
 
 use crate::event::Event;
@@ -13,6 +14,7 @@ use crate::media::Media;
 use crate::shared::Shared;
 use kring_codec::{AudioCodec, VideoCodec};
 use kring_core::call::IncomingFrame;
+use kring_core::media::audio::AudioPlanner;
 use kring_core::media::{FrameInfo, MAX_AUDIO_PAYLOAD, MediaKind};
 use kring_core::offer::Offer;
 use std::sync::Arc;
@@ -70,9 +72,11 @@ impl Engine {
         if let (Some(source), Some(codec)) =
             (media.microphone, named_audio(&media.audio_codecs, &codec_of(MediaKind::Audio)))
         {
-            let duration = media.frame_duration;
+            let planner = media
+                .frame_duration
+                .map_or_else(AudioPlanner::default, |fixed| AudioPlanner::with_duration(fixed.as_duration()));
             let speak =
-                speak::Speak { source, consent: consent.clone(), codec, rate: audio_rate, duration, at };
+                speak::Speak { source, consent: consent.clone(), codec, rate: audio_rate, planner, at };
             engine.spawn("kring-speak", move |shared| speak.run(&shared));
         }
         if let (Some(source), Some(codec)) =

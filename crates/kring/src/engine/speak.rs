@@ -1,12 +1,13 @@
-//! Voice out: capture → encode → seal and queue.
+//! Voice out: capture → encode → seal and queue, as the network allows from one frame to the next.
 
 use super::stopped;
 use crate::media::MICROPHONE;
 use crate::shared::Shared;
 use kring_capture::{AudioSource, Consent};
-use kring_codec::{AudioCodec, AudioSettings, FrameDuration};
+use kring_codec::{AudioCodec, AudioEncoder, AudioSettings, FrameDuration};
 use kring_core::call::SendError;
 use kring_core::media::SILENCE;
+use kring_core::media::audio::{AudioPlan, AudioPlanner, VoiceNetwork};
 use kring_core::offer::TrackState;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,7 +18,7 @@ pub(super) struct Speak {
     pub(super) consent: Arc<Consent>,
     pub(super) codec: Arc<dyn AudioCodec>,
     pub(super) rate: u32,
-    pub(super) duration: FrameDuration,
+    pub(super) planner: AudioPlanner,
     pub(super) at: Instant,
 }
 
@@ -34,7 +35,7 @@ impl Speak {
 
     /// Sends until the call ends; else says why it stopped.
     fn send(&mut self, shared: &Shared) -> Option<String> {
-        let settings = AudioSettings { duration: self.duration, bits_per_second: self.rate };
+        let settings = AudioSettings { duration: FrameDuration::Ms10, ..AudioSettings::default() };
         let mut encoder = match self.codec.encoder(&settings) {
             Ok(encoder) => encoder,
             Err(error) => return Some(error.to_string()),
@@ -42,9 +43,15 @@ impl Speak {
         if let Err(error) = self.source.start(&self.consent, self.at) {
             return Some(error.to_string());
         }
-        let mut block = vec![0.0; self.duration.samples()];
-        let mut packet = Vec::new();
+        let (mut block, mut packet) = (Vec::new(), Vec::new());
+        let mut followed = None;
         while !shared.stopped() {
+            let plan = self.planner.update(shared.clock.now(), &self.network(shared));
+            if followed != Some(plan) {
+                followed = Some(plan);
+                follow(&mut *encoder, &plan);
+                block.resize(encoder.duration().samples(), 0.0);
+            }
             let captured = match self.source.read(&mut block) {
                 Ok(captured) => captured,
                 Err(error) => return Some(error.to_string()),
@@ -59,9 +66,10 @@ impl Speak {
                 return Some(error.to_string());
             }
             let capture = shared.clock.at(captured.at);
-            let duration = self.duration.as_duration();
-            let sent =
-                shared.core(|call| call.send_audio(MICROPHONE, capture, duration, level(&block), &packet));
+            let duration = encoder.duration().as_duration();
+            let level = level(&block);
+            let sent = shared
+                .core(|call| call.send_audio(MICROPHONE, capture, duration, level, &packet, &plan.copies));
             match sent {
                 Some(Ok(())) => shared.outgoing.notify_one(),
                 // Muted in this very moment.
@@ -76,6 +84,28 @@ impl Speak {
         }
         None
     }
+
+    /// What the network is like for a voice, as far as is known.
+    fn network(&self, shared: &Shared) -> VoiceNetwork {
+        let known = shared.core(|call| (call.shares().audio, call.network(), call.stats().peer.is_some()));
+        let Some((rate, network, reported)) = known else {
+            return VoiceNetwork { audio_rate: self.rate, loss: None, burst: 1.0 };
+        };
+        VoiceNetwork {
+            audio_rate: rate.min(self.rate),
+            loss: reported.then_some(network.loss as f32),
+            burst: network.burst as f32,
+        }
+    }
+}
+
+/// Sets an encoder as planned; a codec with other frame lengths than Opus keeps its own.
+fn follow(encoder: &mut dyn AudioEncoder, plan: &AudioPlan) {
+    let duration = FrameDuration::ALL.into_iter().find(|d| d.as_duration() == plan.duration);
+    encoder.set_duration(duration.unwrap_or_default());
+    encoder.set_bitrate(plan.bit_rate);
+    encoder.set_expected_loss(plan.fec_percent);
+    encoder.set_deep_redundancy(plan.deep_redundancy);
 }
 
 /// Loudness in −dBov (RFC 6464): 0 is a full-scale square wave, 127 silence.

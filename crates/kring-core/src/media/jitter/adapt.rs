@@ -1,76 +1,73 @@
-//! Whether playout should lose or gain a frame to move its delay towards the target.
+//! Whether what is played next should become longer or shorter, to move the delay towards its target.
 //!
-//! Guarantee: one frame at a time, never below the target, and rather where nobody hears it. This is the
-//! place where time stretching will go.
+//! Guarantee: never below the target, and rather where nobody hears it. The farther the delay is off, the sooner and
+//! the more often it happens in the middle of speech; within [`SHORT`] to [`LONG`] of the target nothing moves at all.
 
 use std::time::Duration;
 
-use super::delay::micros;
 use crate::time::Time;
 
-/// What to do before the next packet is played.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Move {
-    /// Play it.
-    Stay,
-    /// Leave it out: the delay is a frame more than needed.
-    Drop,
-    /// Conceal a frame first: the delay is a frame less than needed.
-    Insert,
+/// A delay so much shorter than the target is borne, in µs.
+const SHORT: i64 = 1_500;
+/// A delay so much longer than the target is borne, in µs.
+const LONG: i64 = 5_000;
+
+/// How the sound of the packet that [`pull`](super::JitterBuffer::pull) gave last is best played.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// By how much it should become longer (above zero) or shorter (below) in µs; zero most of the time. Less is
+    /// fine, more is not.
+    pub change: i64,
+    /// Whether that may be done where somebody speaks. Near silence it always may.
+    pub loud: bool,
+    /// It does not continue what was made up before it: it came late. The two are to be joined smoothly.
+    pub merge: bool,
 }
 
-/// For how long the delay has been off its target.
+/// When the delay was last moved.
 #[derive(Debug, Default)]
 pub(super) struct Adaptation {
-    above: Option<Time>,
-    below: Option<Time>,
+    moved: Option<Time>,
 }
 
 impl Adaptation {
-    /// Decides at `now` about a packet of length `frame`, to be played `excess` µs beyond the target.
-    ///
-    /// `quiet`: it is nearly silent. `followed`: the packet after it is here, so that leaving this one out
-    /// leaves no hole.
-    pub(super) fn decide(
-        &mut self,
-        now: Time,
-        excess: i64,
-        frame: Duration,
-        quiet: bool,
-        followed: bool,
-    ) -> Move {
-        let frame = micros(frame);
-        let spare = excess.saturating_sub(frame);
-        if excess <= -frame {
-            self.above = None;
-            let held = now.since(*self.below.get_or_insert(now));
-            if held >= Duration::from_millis(if quiet { 100 } else { 1000 }) {
-                self.below = None;
-                return Move::Insert;
-            }
-        } else if spare > 0 {
-            self.below = None;
-            let held = now.since(*self.above.get_or_insert(now));
-            let patience = patience(spare);
-            if followed && (held >= patience || quiet && held >= patience / 3) {
-                self.above = None;
-                return Move::Drop;
-            }
+    /// Decides at `now` about a packet to be played `excess` µs beyond the target.
+    pub(super) fn decide(&mut self, now: Time, excess: i64) -> Pace {
+        let waited = now.since(*self.moved.get_or_insert(now));
+        let pace = |loud| Pace { change: excess.saturating_neg(), loud, merge: false };
+        if excess < -SHORT {
+            pace(waited >= patience_short(excess))
+        } else if excess > LONG {
+            pace(waited >= patience_long(excess))
         } else {
-            *self = Adaptation::default();
+            Pace::default()
         }
-        Move::Stay
+    }
+
+    /// Notes that the sound was made longer or shorter.
+    pub(super) fn moved(&mut self, now: Time) {
+        self.moved = Some(now);
     }
 }
 
-/// How long an excess that could be given up is borne until a loud packet is dropped for it; a third of it
-/// for a quiet one. A large excess hurts the conversation more than the cuts do.
-fn patience(spare: i64) -> Duration {
-    Duration::from_millis(match spare {
-        ..20_000 => 3000,
-        20_000..60_000 => 1000,
-        60_000..100_000 => 500,
-        _ => 150,
+/// Between two stretches of speech when the delay is too short: what is late would be missing.
+fn patience_short(excess: i64) -> Duration {
+    Duration::from_millis(match -excess {
+        ..5_000 => 500,
+        5_000..15_000 => 100,
+        15_000..40_000 => 50,
+        _ => 0,
+    })
+}
+
+/// Between two cuts into speech when the delay is too long: a large excess hurts the conversation more than they do.
+fn patience_long(excess: i64) -> Duration {
+    Duration::from_millis(match excess {
+        ..12_000 => 6000,
+        12_000..25_000 => 2000,
+        25_000..60_000 => 500,
+        60_000..120_000 => 150,
+        _ => 0,
     })
 }
 
@@ -78,41 +75,35 @@ fn patience(spare: i64) -> Duration {
 mod tests {
     use super::*;
 
-    const FRAME: Duration = Duration::from_millis(20);
-
-    /// The time in ms and the move that is decided first, asked every 20 ms.
-    fn first_move(excess: i64, quiet: bool, followed: bool) -> Option<(u64, Move)> {
+    /// After how many ms a change of that excess may be heard, asked every 10 ms.
+    fn loud_after(excess: i64) -> Option<u64> {
         let mut adaptation = Adaptation::default();
-        let ask = |ms| (ms, adaptation.decide(Time::from_millis(ms), excess, FRAME, quiet, followed));
-        (0..500).map(|i| i * 20).map(ask).find(|&(_, m)| m != Move::Stay)
+        (0..500).map(|i| i * 10).find(|&ms| adaptation.decide(Time::from_millis(ms), excess).loud)
     }
 
     #[test]
-    fn within_a_frame_of_the_target_nothing_moves() {
-        for excess in [-19_000, 0, 20_000] {
-            assert_eq!(first_move(excess, true, true), None);
+    fn near_the_target_nothing_moves() {
+        for excess in [-SHORT, 0, LONG] {
+            assert_eq!(Adaptation::default().decide(Time::ZERO, excess), Pace::default());
         }
     }
 
     #[test]
-    fn a_quiet_frame_goes_after_one_second_and_a_loud_one_after_three() {
-        assert_eq!(first_move(25_000, true, true), Some((1000, Move::Drop)));
-        assert_eq!(first_move(25_000, false, true), Some((3000, Move::Drop)));
+    fn silence_may_be_changed_at_once_and_speech_the_sooner_the_more_there_is_to_do() {
+        let first = Adaptation::default().decide(Time::ZERO, 9_000);
+        assert_eq!(first, Pace { change: -9_000, loud: false, merge: false });
+        assert_eq!(loud_after(20_000), Some(2000));
+        assert_eq!(loud_after(30_000), Some(500));
+        assert_eq!(loud_after(300_000), Some(0));
+        assert_eq!(loud_after(-10_000), Some(100));
     }
 
     #[test]
-    fn a_large_excess_goes_fast() {
-        assert_eq!(first_move(300_000, false, true), Some((160, Move::Drop)));
-    }
-
-    #[test]
-    fn nothing_is_dropped_if_that_would_leave_a_hole() {
-        assert_eq!(first_move(300_000, true, false), None);
-    }
-
-    #[test]
-    fn a_delay_a_frame_too_short_grows() {
-        assert_eq!(first_move(-20_000, true, false), Some((100, Move::Insert)));
-        assert_eq!(first_move(-20_000, false, false), Some((1000, Move::Insert)));
+    fn one_change_is_followed_by_another_wait() {
+        let mut adaptation = Adaptation::default();
+        assert!(!adaptation.decide(Time::ZERO, 30_000).loud);
+        assert!(adaptation.decide(Time::from_millis(500), 30_000).loud);
+        adaptation.moved(Time::from_millis(500));
+        assert!(!adaptation.decide(Time::from_millis(990), 30_000).loud);
     }
 }

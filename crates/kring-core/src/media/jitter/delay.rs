@@ -9,16 +9,20 @@ use std::time::Duration;
 
 use crate::time::Time;
 
-/// What is added to the network's delay: scheduling at both ends, and a start with no history.
-pub(super) const MARGIN: Duration = Duration::from_millis(10);
+/// What is added to the network's delay: the block that is being played, scheduling at both ends, and a start with no
+/// history.
+pub(super) const MARGIN: Duration = Duration::from_millis(5);
 /// The most delay that is ever asked for.
 pub(super) const MAX_DELAY: Duration = Duration::from_secs(1);
 
 const BASELINE_SECONDS: u64 = 10;
-const WINDOW: Duration = Duration::from_secs(2);
-const MAX_SAMPLES: usize = 512;
-/// The share of packets that the target covers, in percent.
-const QUANTILE: usize = 97;
+const WINDOW: Duration = Duration::from_secs(12);
+const MAX_SAMPLES: usize = 1280;
+/// What is late only long ago stops counting: the target is at most this many times what the last seconds needed.
+const RECENT: Duration = Duration::from_secs(5);
+const RECENT_PERCENT: i64 = 150;
+/// The share of packets that the target covers, in thousandths.
+const QUANTILE: usize = 997;
 /// How fast the target falls; it rises at once.
 const RELEASE: Duration = Duration::from_millis(500);
 
@@ -72,9 +76,12 @@ impl NetworkDelay {
         let Some(baseline) = self.baseline() else { return };
         self.sorted.clear();
         self.sorted.extend(self.window.iter().map(|&(_, offset)| offset));
-        let rank = (self.sorted.len() * QUANTILE).div_ceil(100).saturating_sub(1);
+        let rank = (self.sorted.len() * QUANTILE).div_ceil(1000).saturating_sub(1);
         let (_, &mut covered, _) = self.sorted.select_nth_unstable(rank);
-        let wanted = covered.saturating_sub(baseline).saturating_add(micros(MARGIN)).min(micros(MAX_DELAY));
+        let recent = self.window.iter().rev().take_while(|&&(at, _)| now.since(at) <= RECENT);
+        let recent = recent.map(|&(_, offset)| offset.saturating_sub(baseline)).max().unwrap_or(0);
+        let covered = covered.saturating_sub(baseline).min(recent.saturating_mul(RECENT_PERCENT) / 100);
+        let wanted = covered.saturating_add(micros(MARGIN)).min(micros(MAX_DELAY));
         let elapsed = micros(now.since(self.updated).min(RELEASE));
         self.updated = now;
         self.target = if wanted >= self.target {
@@ -142,7 +149,7 @@ mod tests {
     #[test]
     fn the_target_covers_nearly_all_packets() {
         let network = after((0..500).map(|i| i * 7 % 30));
-        assert!((36_000..=40_000).contains(&network.target()), "{}", network.target());
+        assert!((33_000..=35_000).contains(&network.target()), "{}", network.target());
     }
 
     #[test]

@@ -4,20 +4,24 @@
 //! [`MAX_HELD_TIME`] of sound are held; and whatever a sender's clock and frame ids have claimed, packets that
 //! follow on each other are played again within 2 s.
 //!
-//! The timeline is the sender's capture clock. Playout runs a delay behind the fastest packets, which follows
-//! the network: a packet that comes after its slot was concealed is still played and so makes the delay
-//! longer; single frames are taken out when it has been longer than the packets needed.
+//! The timeline is the sender's capture clock. Playout runs a delay behind the fastest packets. Its target covers nearly
+//! all of them, and copies of lost ones as they come; [`pace`](JitterBuffer::pace) says how to get there by making
+//! sound longer or shorter, which takes up the drift of sound cards as well. A packet that comes after its slot was
+//! concealed is still played, and so makes the delay longer at once.
 
 mod adapt;
 mod delay;
 
+pub use adapt::Pace;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use adapt::{Adaptation, Move};
+use adapt::Adaptation;
 use delay::{MAX_DELAY, NetworkDelay, micros};
 
 use super::DURATION_UNIT;
+use super::seen::Seen;
 use crate::time::Time;
 
 /// The most packets that a buffer holds.
@@ -39,8 +43,12 @@ const JUMP: Duration = Duration::from_secs(3);
 const CONVINCING: u8 = 5;
 /// After only late packets for so long the timeline is wrong, not they.
 const ALL_LATE: Duration = Duration::from_secs(1);
-/// Packets at least so many dB below overload are nearly silent.
-const QUIET: u8 = 50;
+/// So much is made up at a time while nobody knows how much is missing.
+const STEP: Duration = Duration::from_millis(10);
+/// How far a sender's capture times may be out of step with its sound, in µs.
+const UNEVEN: i64 = 15_000;
+/// A late packet is left out if playing it, too, would exceed the target by so much, in µs.
+const TOO_LATE: i64 = 80_000;
 
 /// One packet of an audio track, opened and with its info read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +77,10 @@ pub enum Playout {
     Conceal {
         /// How much sound is wanted.
         duration: Duration,
-        /// The payload of the packet right after the missing one: it may hold a copy (Opus in-band FEC).
+        /// The first packet behind the gap: it may hold something of what is missing (Opus in-band FEC, DRED).
         next: Option<Vec<u8>>,
+        /// How long after the start of what is wanted that packet begins: `duration` if it follows right on it.
+        apart: Duration,
     },
 }
 
@@ -103,29 +113,6 @@ struct Held {
     arrival: Time,
 }
 
-/// The ids seen lately: the highest, and a bit for each of the 128 up to it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    top: u32,
-    bits: u128,
-}
-
-impl Seen {
-    /// Notes `id`; `false` if it was noted before. Ids more than 127 below the highest are always new.
-    fn insert(&mut self, id: u32) -> bool {
-        if self.bits == 0 || id > self.top {
-            let up = if self.bits == 0 { 128 } else { id - self.top };
-            self.bits = self.bits.checked_shl(up).unwrap_or(0) | 1;
-            self.top = id;
-            return true;
-        }
-        let bit = 1u128.checked_shl(self.top - id).unwrap_or(0);
-        let new = self.bits & bit == 0;
-        self.bits |= bit;
-        new
-    }
-}
-
 /// The jitter buffer of one audio track.
 #[derive(Debug, Default)]
 pub struct JitterBuffer {
@@ -147,6 +134,9 @@ pub struct JitterBuffer {
     contradictions: u8,
     late_since: Option<Time>,
     minimum: Duration,
+    pace: Pace,
+    /// The latest time of a push, and of a pull, which asks for what is played a little later.
+    arrived: Time,
     now: Time,
     stats: JitterStats,
 }
@@ -166,7 +156,7 @@ impl JitterBuffer {
 
     /// Takes in a packet that arrived at `now`.
     pub fn push(&mut self, now: Time, mut packet: AudioPacket) {
-        self.now = self.now.max(now);
+        self.arrived = self.arrived.max(now);
         packet.duration = packet.duration.clamp(DURATION_UNIT, MAX_DURATION);
         if packet.payload.len() > MAX_AUDIO_PAYLOAD {
             self.stats.discarded += 1;
@@ -182,7 +172,7 @@ impl JitterBuffer {
             // What an outage held back tells where to start again, not how late packets are in general.
             let starved = self.position.is_none() && self.passed.is_some();
             let most = if starved { START_LIMIT } else { MAX_DELAY };
-            self.network.push(self.now, packet.capture, most);
+            self.network.push(self.arrived, packet.capture, most);
         }
         if self.is_late(&packet) {
             return;
@@ -191,7 +181,7 @@ impl JitterBuffer {
             self.newest = Some((packet.frame_id, packet.capture));
         }
         self.held_time += packet.duration;
-        self.held.insert(packet.frame_id, Held { packet, arrival: self.now });
+        self.held.insert(packet.frame_id, Held { packet, arrival: self.arrived });
         while self.held.len() > MAX_PACKETS || self.held_time > MAX_HELD_TIME {
             self.discard_first();
         }
@@ -208,7 +198,7 @@ impl JitterBuffer {
             return true;
         }
         let old_id = apart < -micros(JUMP);
-        if !old_id && self.network.surprise(self.now, packet.capture) <= JUMP.as_micros() as u64 {
+        if !old_id && self.network.surprise(self.arrived, packet.capture) <= JUMP.as_micros() as u64 {
             self.contradictions = 0;
             return true;
         }
@@ -230,10 +220,10 @@ impl JitterBuffer {
             self.late_since = None;
             return false;
         }
-        if self.now.since(*self.late_since.get_or_insert(self.now)) > ALL_LATE {
+        if self.arrived.since(*self.late_since.get_or_insert(self.arrived)) > ALL_LATE {
             self.resync();
             self.seen.insert(packet.frame_id);
-            self.network.push(self.now, packet.capture, MAX_DELAY);
+            self.network.push(self.arrived, packet.capture, MAX_DELAY);
             return false;
         }
         self.stats.discarded += 1;
@@ -249,60 +239,69 @@ impl JitterBuffer {
             delay: Duration::ZERO,
             ..self.stats
         };
-        let (frame, minimum, now) = (self.frame, self.minimum, self.now);
-        *self = JitterBuffer { frame, minimum, now, stats, ..JitterBuffer::default() };
+        let (frame, minimum, arrived, now) = (self.frame, self.minimum, self.arrived, self.now);
+        *self = JitterBuffer { frame, minimum, arrived, now, stats, ..JitterBuffer::default() };
     }
 
     /// What to play at `now`, when all that was given before has been played.
     pub fn pull(&mut self, now: Time) -> Playout {
         self.now = self.now.max(now);
+        self.pace = Pace::default();
         while let Some(position) = self.position {
             let Some((&id, Held { packet, .. })) = self.held.first_key_value() else {
-                return self.conceal(position, CONCEAL_LIMIT, None);
+                let step = if self.frame.is_zero() { STEP } else { self.frame.min(STEP) };
+                return self.conceal(position, step, CONCEAL_LIMIT, None);
             };
             let (lead, delay) = (lead(packet, position), self.delay_of(packet));
             if lead > micros(MAX_DELAY) {
                 break;
             }
-            if lead > half(packet.duration) {
-                let lost = self.passed.is_some_and(|passed| id - passed > 1);
+            let lost = self.passed.is_some_and(|passed| id - passed > 1);
+            if lead > half(packet.duration) && (lost || lead > UNEVEN) {
                 let spare = delay.saturating_add(lead).saturating_sub(self.target() + micros(self.frame));
                 if !lost && spare > 0 {
                     // The sender paused. A pause may be cut short unheard.
                     self.position = Some(position.saturating_add(spare.min(lead).unsigned_abs()));
                     continue;
                 }
-                let right_behind = lost && lead <= micros(self.frame) + half(self.frame);
-                let next = right_behind.then(|| (id, packet.payload.clone()));
-                return self.conceal(position, MAX_DELAY, next);
+                return self.fill(position, lead, lost);
             }
-            if lead < -half(packet.duration) {
-                if delay > micros(MAX_DELAY) && self.held.len() > 1 {
+            if lead < -half(packet.duration) && self.held.len() > 1 {
+                let on_time = |held: &Held| {
+                    crate::media::jitter::lead(&held.packet, position) >= -micros(held.packet.duration)
+                };
+                let other = self.held.values().nth(1).is_some_and(on_time);
+                let excess = delay.saturating_sub(self.target());
+                if delay > micros(MAX_DELAY) || self.run > Duration::ZERO && other && excess > TOO_LATE {
                     self.discard_first();
                     continue;
                 }
-                return self.decode_first();
             }
-            let (frame, quiet) = (packet.duration, packet.level >= QUIET);
-            let followed = id.checked_add(1).is_some_and(|next| self.held.contains_key(&next));
-            match self.adaptation.decide(
-                self.now,
-                delay.saturating_sub(self.target()),
-                frame,
-                quiet,
-                followed,
-            ) {
-                Move::Stay => {}
-                Move::Drop => self.discard_first(),
-                Move::Insert => {
-                    self.stats.concealed += 1;
-                    return Playout::Conceal { duration: frame, next: None };
-                }
-            }
+            let merge = lead < -half(packet.duration) && self.run > Duration::ZERO;
+            self.pace = self.adaptation.decide(self.now, delay.saturating_sub(self.target()));
+            self.pace.merge = merge;
             return self.decode_first();
         }
         self.position = None;
         self.start()
+    }
+
+    /// How the packet that the last [`pull`](Self::pull) gave is best played.
+    #[must_use]
+    pub const fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    /// Whether the packet that follows the one pulled last is here, so that it may be decoded ahead of its time.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        let next = self.passed.and_then(|passed| passed.checked_add(1));
+        next.is_some_and(|next| self.held.contains_key(&next)) && self.run.is_zero()
+    }
+
+    /// Notes that sound was made longer or shorter, so that the next change of speech waits its turn.
+    pub fn stretched(&mut self) {
+        self.adaptation.moved(self.now);
     }
 
     /// Begins to play once the oldest packet has waited for the target delay; what is far older is left out.
@@ -322,21 +321,41 @@ impl JitterBuffer {
         Playout::Wait
     }
 
-    /// Fills in a frame at `position`, up to `limit` in a row. `next` is the packet right behind it: the
-    /// missing one is then given up.
-    fn conceal(&mut self, position: u64, limit: Duration, next: Option<(u32, Vec<u8>)>) -> Playout {
-        if self.run + self.frame > limit {
+    /// Fills in what is missing in front of the first packet, which begins `lead` µs after `position`.
+    fn fill(&mut self, position: u64, lead: i64, lost: bool) -> Playout {
+        let unit = DURATION_UNIT.as_micros() as u64;
+        let (gap, frame) = (lead.unsigned_abs(), self.frame.max(DURATION_UNIT).as_micros() as u64);
+        let whole = gap <= frame + frame / 2;
+        let length = if whole { gap } else { frame };
+        let duration = Duration::from_micros((length / unit).max(1) * unit).min(MAX_DURATION);
+        let gap = Duration::from_micros(gap);
+        let next =
+            self.held.first_key_value().filter(|_| lost).map(|(&id, held)| (id, held.packet.payload.clone()));
+        if let Some((id, _)) = next.as_ref().filter(|_| whole) {
+            // It is given up now.
+            self.pass(*id);
+            self.passed = Some(*id - 1);
+        }
+        self.conceal(position, duration, MAX_DELAY, next.map(|(_, payload)| (gap, payload)))
+    }
+
+    /// Fills in `duration` at `position`, up to `limit` in a row. `next` is what is behind the gap, and how far.
+    fn conceal(
+        &mut self,
+        position: u64,
+        duration: Duration,
+        limit: Duration,
+        next: Option<(Duration, Vec<u8>)>,
+    ) -> Playout {
+        if self.run + duration > limit {
             self.position = None;
             return self.start();
         }
-        if let Some((id, _)) = next {
-            self.pass(id);
-            self.passed = Some(id - 1);
-        }
-        self.position = Some(position.saturating_add(self.frame.as_micros() as u64));
-        self.run += self.frame;
+        self.position = Some(position.saturating_add(duration.as_micros() as u64));
+        self.run += duration;
         self.stats.concealed += 1;
-        Playout::Conceal { duration: self.frame, next: next.map(|(_, payload)| payload) }
+        let (apart, next) = next.map_or((duration, None), |(apart, next)| (apart, Some(next)));
+        Playout::Conceal { duration, next, apart }
     }
 
     fn decode_first(&mut self) -> Playout {

@@ -4,13 +4,20 @@
 //! listener on the wire nothing; and no packet is left out in silence. Packets to decode may come from
 //! a stranger: their length and the sound they claim are checked before anything is allocated.
 
-use opus::{Application, Bitrate, Channels, Decoder, Encoder, SoftClip};
+mod raw;
+
+use std::time::Duration;
+
+use opus::{Channels, SoftClip};
+use opusic_sys as ffi;
+
+use self::raw::{Code, RawDecoder, RawEncoder};
 
 use crate::audio::{AudioCodec, AudioDecoder, AudioEncoder, AudioSettings, FrameDuration};
 use crate::error::{DecodeError, EncodeError};
 use crate::raw::SAMPLE_RATE;
 
-/// Longest packet made or taken, in bytes. At 60 ms this bounds the rate to 200 kbit/s.
+/// Longest packet made or taken, in bytes. At 120 ms this bounds the rate to 100 kbit/s.
 pub const MAX_PACKET: usize = 1500;
 
 /// Most samples in one packet, 120 ms, as RFC 6716 section 3.1 allows.
@@ -27,6 +34,12 @@ const STEP: usize = SAMPLE_RATE as usize / 400;
 
 /// What 10 of 10 costs is 1 % of a core; the quality at speech rates is worth it.
 const COMPLEXITY: i32 = 10;
+
+/// The farthest that deep redundancy reaches back, in frames of 10 ms.
+const MAX_DEEP: u128 = 100;
+
+/// From 5 on concealment is by a neural model, if libopus has one.
+const DECODER_COMPLEXITY: i32 = 5;
 
 /// The Opus codec, token `opus`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,7 +62,7 @@ impl AudioCodec for Opus {
 /// Encodes to Opus.
 #[derive(Debug)]
 pub struct OpusEncoder {
-    encoder: Encoder,
+    encoder: RawEncoder,
     duration: FrameDuration,
     lookahead: usize,
     clean: Vec<f32>,
@@ -61,12 +74,16 @@ impl OpusEncoder {
     /// # Errors
     /// [`EncodeError::Codec`] when libopus cannot be set up, as when memory runs out.
     pub fn new(settings: &AudioSettings) -> Result<Self, EncodeError> {
-        let failed = |error| encode_failed("setup", &error);
-        let mut encoder = Encoder::new(SAMPLE_RATE, Channels::Mono, Application::Voip).map_err(failed)?;
-        encoder.set_vbr(false).map_err(failed)?;
-        encoder.set_dtx(false).map_err(failed)?;
-        encoder.set_complexity(COMPLEXITY).map_err(failed)?;
-        let lookahead = encoder.get_lookahead().map_err(failed)?.unsigned_abs() as usize;
+        let failed = |code| encode_failed("setup", code);
+        let mut encoder = RawEncoder::new().map_err(failed)?;
+        for (request, value) in [
+            (ffi::OPUS_SET_VBR_REQUEST, 0),
+            (ffi::OPUS_SET_DTX_REQUEST, 0),
+            (ffi::OPUS_SET_COMPLEXITY_REQUEST, COMPLEXITY),
+        ] {
+            encoder.set(request, value).map_err(failed)?;
+        }
+        let lookahead = encoder.lookahead().map_err(failed)?;
         let mut this = Self { encoder, duration: settings.duration, lookahead, clean: Vec::new() };
         this.set_bitrate(settings.bits_per_second);
         Ok(this)
@@ -89,15 +106,15 @@ impl AudioEncoder for OpusEncoder {
             &self.clean
         };
         packet.resize(MAX_PACKET, 0);
-        let length = self.encoder.encode_float(pcm, packet);
+        let length = self.encoder.encode(pcm, packet);
         packet.truncate(length.as_ref().map_or(0, |&length| length));
-        length.map(|_| ()).map_err(|error| encode_failed("encode", &error))
+        length.map(|_| ()).map_err(|code| encode_failed("encode", code))
     }
 
     fn set_bitrate(&mut self, bits_per_second: u32) {
         let rate = bits_per_second.clamp(MIN_BITRATE, MAX_BITRATE) as i32;
         // libopus takes every rate in this range.
-        let _ = self.encoder.set_bitrate(Bitrate::Bits(rate));
+        let _ = self.encoder.set(ffi::OPUS_SET_BITRATE_REQUEST, rate);
     }
 
     fn set_duration(&mut self, duration: FrameDuration) {
@@ -111,8 +128,14 @@ impl AudioEncoder for OpusEncoder {
     fn set_expected_loss(&mut self, percent: u8) {
         let percent = percent.min(100);
         // libopus takes every value in these ranges.
-        let _ = self.encoder.set_inband_fec(percent > 0);
-        let _ = self.encoder.set_packet_loss_perc(i32::from(percent));
+        let _ = self.encoder.set(ffi::OPUS_SET_INBAND_FEC_REQUEST, i32::from(percent > 0));
+        let _ = self.encoder.set(ffi::OPUS_SET_PACKET_LOSS_PERC_REQUEST, percent.into());
+    }
+
+    fn set_deep_redundancy(&mut self, reach: Duration) {
+        let frames = (reach.as_millis() / 10).min(MAX_DEEP) as i32;
+        // Refused where libopus was built without it: then there is none.
+        let _ = self.encoder.set(ffi::OPUS_SET_DRED_DURATION_REQUEST, frames);
     }
 
     fn lookahead(&self) -> usize {
@@ -123,7 +146,9 @@ impl AudioEncoder for OpusEncoder {
 /// Decodes Opus; stereo packets come out as mono.
 #[derive(Debug)]
 pub struct OpusDecoder {
-    decoder: Decoder,
+    decoder: RawDecoder,
+    #[cfg(feature = "opus-deep")]
+    redundancy: raw::Redundancy,
     clip: SoftClip,
 }
 
@@ -133,55 +158,85 @@ impl OpusDecoder {
     /// # Errors
     /// [`DecodeError::Codec`] when libopus cannot be set up, as when memory runs out.
     pub fn new() -> Result<Self, DecodeError> {
-        let failed = |error: opus::Error| DecodeError::Codec {
-            codec: "opus",
-            operation: "setup",
-            code: error.code() as i64,
-        };
-        let decoder = Decoder::new(SAMPLE_RATE, Channels::Mono).map_err(failed)?;
-        Ok(Self { decoder, clip: SoftClip::new(Channels::Mono) })
+        let failed = |code: Code| DecodeError::Codec { codec: "opus", operation: "setup", code: code.into() };
+        Ok(Self {
+            decoder: RawDecoder::new(DECODER_COMPLEXITY).map_err(failed)?,
+            #[cfg(feature = "opus-deep")]
+            redundancy: raw::Redundancy::new().map_err(failed)?,
+            clip: SoftClip::new(Channels::Mono),
+        })
     }
 
     /// Lets libopus write up to `samples` at the end of `pcm`.
     fn append(
         &mut self,
-        packet: &[u8],
         samples: usize,
-        recover: bool,
         pcm: &mut Vec<f32>,
+        decode: impl FnOnce(&mut Self, &mut [f32]) -> Result<usize, Code>,
     ) -> Result<(), DecodeError> {
         let start = pcm.len();
         pcm.resize(start + samples, 0.0);
-        match self.decoder.decode_float(packet, &mut pcm[start..], recover) {
+        match decode(self, &mut pcm[start..]) {
             Ok(got) => {
-                pcm.truncate(start + got.min(samples));
+                pcm.truncate(start + got);
                 // What is near full scale may come out beyond it.
                 self.clip.apply(&mut pcm[start..]);
                 Ok(())
             }
-            Err(error) => {
+            Err(code) => {
                 pcm.truncate(start);
-                Err(damaged(&error))
+                Err(DecodeError::Damaged { codec: "opus", code: code.into() })
             }
         }
+    }
+
+    /// What lies `apart` samples before `next_packet`, if deep redundancy in it covers that.
+    #[cfg(feature = "opus-deep")]
+    fn deep(&mut self, next_packet: &[u8], apart: usize, samples: usize, pcm: &mut Vec<f32>) -> bool {
+        match self.redundancy.parse(next_packet, apart) {
+            Some((begin, end)) if begin >= apart && end <= apart.saturating_sub(samples) => {
+                let decode =
+                    |this: &mut Self, pcm: &mut [f32]| this.decoder.decode_deep(&this.redundancy, apart, pcm);
+                self.append(samples, pcm, decode).is_ok()
+            }
+            _ => false,
+        }
+    }
+
+    #[cfg(not(feature = "opus-deep"))]
+    fn deep(&mut self, _next_packet: &[u8], _apart: usize, _samples: usize, _pcm: &mut Vec<f32>) -> bool {
+        false
     }
 }
 
 impl AudioDecoder for OpusDecoder {
     fn decode(&mut self, packet: &[u8], pcm: &mut Vec<f32>) -> Result<(), DecodeError> {
         let samples = claimed(packet)?;
-        self.append(packet, samples, false, pcm)
+        self.append(samples, pcm, |this, pcm| this.decoder.decode(packet, false, pcm))
     }
 
     fn conceal(&mut self, samples: usize, pcm: &mut Vec<f32>) -> Result<(), DecodeError> {
         check_gap(samples)?;
-        self.append(&[], samples, false, pcm)
+        self.append(samples, pcm, |this, pcm| this.decoder.decode(&[], false, pcm))
     }
 
-    fn recover(&mut self, next_packet: &[u8], samples: usize, pcm: &mut Vec<f32>) -> Result<(), DecodeError> {
+    fn recover(
+        &mut self,
+        next_packet: &[u8],
+        apart: usize,
+        samples: usize,
+        pcm: &mut Vec<f32>,
+    ) -> Result<(), DecodeError> {
         check_gap(samples)?;
         claimed(next_packet)?;
-        self.append(next_packet, samples, true, pcm)
+        let right_before = apart.abs_diff(samples) < STEP;
+        if right_before && raw::has_fec(next_packet) {
+            return self.append(samples, pcm, |this, pcm| this.decoder.decode(next_packet, true, pcm));
+        }
+        if self.deep(next_packet, apart.max(samples), samples, pcm) {
+            return Ok(());
+        }
+        self.conceal(samples, pcm)
     }
 }
 
@@ -190,8 +245,8 @@ fn claimed(packet: &[u8]) -> Result<usize, DecodeError> {
     if packet.is_empty() || packet.len() > MAX_PACKET {
         return Err(DecodeError::PacketLength { most: MAX_PACKET, got: packet.len() });
     }
-    let frames = opus::packet::get_nb_frames(packet).map_err(|error| damaged(&error))?;
-    let each = opus::packet::get_samples_per_frame(packet, SAMPLE_RATE).map_err(|error| damaged(&error))?;
+    let frames = opus::packet::get_nb_frames(packet).map_err(damaged)?;
+    let each = opus::packet::get_samples_per_frame(packet, SAMPLE_RATE).map_err(damaged)?;
     match frames * each {
         got if got > MAX_SAMPLES => Err(DecodeError::TooLong { most: MAX_SAMPLES, got }),
         got => Ok(got),
@@ -203,10 +258,10 @@ fn check_gap(samples: usize) -> Result<(), DecodeError> {
     if fits { Ok(()) } else { Err(DecodeError::Gap { most: MAX_SAMPLES, step: STEP, got: samples }) }
 }
 
-fn damaged(error: &opus::Error) -> DecodeError {
+fn damaged(error: opus::Error) -> DecodeError {
     DecodeError::Damaged { codec: "opus", code: error.code() as i64 }
 }
 
-fn encode_failed(operation: &'static str, error: &opus::Error) -> EncodeError {
-    EncodeError::Codec { codec: "opus", operation, code: error.code() as i64 }
+fn encode_failed(operation: &'static str, code: Code) -> EncodeError {
+    EncodeError::Codec { codec: "opus", operation, code: code.into() }
 }

@@ -1,0 +1,131 @@
+//! One voice from its packets to samples: jitter buffer, decoder, and the stretching between them and the ear.
+//!
+//! Guarantee: a block is filled whenever one is asked for; while the voice plays, sound is decoded no earlier than it
+//! is needed, but for what a cut has to look at.
+
+use kring_capture::Played;
+use kring_codec::AudioDecoder;
+use kring_codec::stretch::{self, HISTORY, LOOK};
+use kring_core::media::{AudioPacket, JitterBuffer, Playout};
+use kring_core::time::Time;
+use std::time::Duration;
+
+/// Samples in a millisecond.
+const MS: usize = 48;
+/// What is made up to join late sound to.
+const JOIN: usize = 20 * MS;
+/// How much of what was played is kept, beyond what stretching looks at, before it is thrown away.
+const KEPT: usize = 200 * MS;
+/// The longest concealment at once.
+const LONGEST: usize = 120 * MS;
+
+/// One voice that plays.
+pub(crate) struct Voice {
+    jitter: JitterBuffer,
+    decoder: Box<dyn AudioDecoder>,
+    /// What was played lately, and from `next` on what is to be played.
+    sound: Vec<f32>,
+    next: usize,
+    /// Whether what was added last came from the network or was made up.
+    what: Played,
+}
+
+impl Voice {
+    /// A voice that has not spoken yet.
+    pub(crate) fn new(decoder: Box<dyn AudioDecoder>) -> Voice {
+        Voice { jitter: JitterBuffer::new(), decoder, sound: Vec::new(), next: 0, what: Played::Waiting }
+    }
+
+    /// Takes a packet that arrived at `now`.
+    pub(crate) fn push(&mut self, now: Time, packet: AudioPacket) {
+        self.jitter.push(now, packet);
+    }
+
+    /// Fills `block` with what is to be heard from `now` on.
+    pub(crate) fn play(&mut self, now: Time, block: &mut [f32]) -> Played {
+        while self.ready() < block.len() {
+            self.add(now, block.len());
+        }
+        block.copy_from_slice(&self.sound[self.next..self.next + block.len()]);
+        self.next += block.len();
+        if self.next > HISTORY + KEPT {
+            self.sound.drain(..self.next - HISTORY);
+            self.next = HISTORY;
+        }
+        self.what
+    }
+
+    fn ready(&self) -> usize {
+        self.sound.len() - self.next
+    }
+
+    /// When what is added now will be heard, if a block is handed over at `now`.
+    fn heard_at(&self, now: Time) -> Time {
+        now + Duration::from_micros(self.ready() as u64 * 1000 / MS as u64)
+    }
+
+    /// Adds what comes next, at least some.
+    fn add(&mut self, now: Time, block: usize) {
+        let start = self.sound.len();
+        match self.jitter.pull(self.heard_at(now)) {
+            Playout::Decode(packet) => self.decode(now, &packet),
+            Playout::Conceal { duration, next, apart } => {
+                let samples = samples(duration).clamp(1, LONGEST);
+                // Codecs make sound of whole multiples of 2.5 ms.
+                let samples = samples.next_multiple_of(5 * MS / 2);
+                let made = match next {
+                    Some(next) => self.decoder.recover(&next, self::samples(apart), samples, &mut self.sound),
+                    None => self.decoder.conceal(samples, &mut self.sound),
+                };
+                if made.is_err() {
+                    self.sound.resize(start + samples, 0.0);
+                }
+                self.what = Played::Concealed;
+            }
+            _ => self.what = Played::Waiting,
+        }
+        if self.sound.len() == start {
+            self.sound.resize(start + block, 0.0);
+        }
+    }
+
+    fn decode(&mut self, now: Time, packet: &AudioPacket) {
+        let pace = self.jitter.pace();
+        let mut expected = Vec::new();
+        if pace.merge {
+            let _ = self.decoder.conceal(JOIN, &mut expected);
+        }
+        let start = self.sound.len();
+        self.append(packet);
+        if pace.merge {
+            stretch::join(&mut self.sound, start, &expected);
+        }
+        let most = samples(Duration::from_micros(pace.change.unsigned_abs()));
+        let changed = match pace.change {
+            1.. => stretch::lengthen(&mut self.sound, start, most, pace.loud),
+            0 => 0,
+            ..0 => {
+                while self.ready() < LOOK + MS && self.jitter.follows() {
+                    let Playout::Decode(packet) = self.jitter.pull(self.heard_at(now)) else { break };
+                    self.append(&packet);
+                }
+                stretch::shorten(&mut self.sound, self.next, most, pace.loud)
+            }
+        };
+        if changed > 0 {
+            self.jitter.stretched();
+        }
+    }
+
+    fn append(&mut self, packet: &AudioPacket) {
+        self.what = Played::Decoded;
+        if self.decoder.decode(&packet.payload, &mut self.sound).is_err() {
+            let _ = self.decoder.conceal(10 * MS, &mut self.sound);
+            self.what = Played::Concealed;
+        }
+    }
+}
+
+fn samples(duration: Duration) -> usize {
+    (duration.as_micros() as usize).saturating_mul(MS) / 1000
+}
