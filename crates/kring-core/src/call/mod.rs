@@ -447,6 +447,7 @@ impl Call {
             frame_id,
         };
         let info = FrameInfo::Video { capture: picture.capture.as_micros(), skippable };
+        self.packetiser = Packetiser::new(self.rate.fragment());
         let datagrams = self.seal(track, &header, Some(info), picture.payload)?;
         if !self.outbox.push_video(now, datagrams) {
             return Err(SendError::QueueFull);

@@ -114,6 +114,11 @@ impl Loss {
         }
     }
 
+    /// The share lost in the last observation.
+    pub(super) fn latest(&self) -> f64 {
+        self.observations.back().map_or(0.0, |o| o.lost / o.packets)
+    }
+
     /// Lost share lately, 0 to 1: quick to rise, slow to fall.
     pub(super) fn recent(&self) -> f64 {
         self.recent

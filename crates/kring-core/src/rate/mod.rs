@@ -48,17 +48,32 @@ pub const MIN_RATE: f64 = 20_000.0;
 pub const START_RATE: f64 = 300_000.0;
 /// IPv4, UDP and QUIC around each datagram, in bytes.
 pub const OVERHEAD: u32 = 28 + 30;
-/// Without a report for so long and three times what usually lies between two, pictures stop.
-const SILENCE: Duration = Duration::from_millis(350);
+/// Without a report for so long and twice what usually lies between two, pictures stop.
+const SILENCE: Duration = Duration::from_millis(300);
 /// And the estimate is taken down so much each half of that time.
 const SILENT_DECREASE: f64 = 0.6;
+/// Where much less is delivered than sent, the estimate goes down again after so long.
+const AGAIN: Duration = Duration::from_millis(80);
+/// What is lost so soon after overuse may have been dropped by a full queue.
+const FULL: Duration = Duration::from_millis(1000);
 /// After overuse the estimate is so much of what is delivered.
 const DECREASE: f64 = 0.88;
-/// Growth where the capacity is unknown, a second; where it is known, in bit/s a second and as a share.
+/// Or so much, where delays vary by more than so many ms.
+const FALSE_ALARM: f64 = 0.95;
+const NOISY: f64 = 8.0;
+/// Queues that calls cause by themselves vary so much, in ms.
+const QUIET: f64 = 4.0;
+/// Growth where the capacity is unknown, a second.
 const GROWTH: f64 = 0.10;
-const STEP: (f64, f64) = (20_000.0, 0.01);
+/// Where it is known: the queue that is aimed at, in ms and in packets of full size; and how fast the rate goes there, a
+/// second.
+const CRUISE: (f64, f64) = (1.0, 0.6);
+const CRUISE_UP: f64 = 0.10;
+const CRUISE_DOWN: f64 = 0.40;
 /// The time in which a queue is to be drained, in ms.
 const DRAIN: f64 = 250.0;
+/// A packet of a picture takes so many seconds of the target, at most.
+const FRAGMENT_TIME: f64 = 0.022;
 /// How late QUIC's acknowledgements may come beyond the round trip.
 const ACKNOWLEDGED: Duration = Duration::from_millis(100);
 /// The window below follows the estimate down so late.
@@ -74,7 +89,7 @@ const DIPPED: f64 = 0.65;
 pub struct NetworkState {
     /// What may be sent, in bit/s, headers of all layers included.
     pub target: u32,
-    /// The share of datagrams lost lately, 0 to 1; rises fast and falls slowly.
+    /// The share of datagrams lost lately, 0 to 1, without what full queues dropped; rises fast and falls slowly.
     pub loss: f64,
     /// How many are lost in a row, on average; 1 or more.
     pub burst: f64,
@@ -111,6 +126,9 @@ pub struct RateControl {
     /// Sending less for a moment, to see whether less gets lost: until when, when next, and how long to wait then.
     dip: (Time, Time, Duration),
     dipped: bool,
+    /// Loss that is the link's own.
+    link_loss: f64,
+    thawed: Option<Time>,
     /// The highest estimate of the last second, and when it was that.
     held_estimate: (f64, Time),
     /// Reports taken, and the time between them, smoothed.
@@ -143,6 +161,8 @@ impl RateControl {
             silent: None,
             dip: (now, now, DIP.1),
             dipped: false,
+            link_loss: 0.0,
+            thawed: None,
             held_estimate: (START_RATE, now),
             reports: 0,
             reports_apart: Duration::from_millis(100),
@@ -172,6 +192,9 @@ impl RateControl {
         let probe = self.prober.sent(now, size);
         self.history.add(now, size, probe);
         self.pacer.sent(now, size);
+        if probe.is_some() && self.prober.sending().is_none() {
+            self.pace(now);
+        }
         let (began, sum, rate) = &mut self.sent;
         *sum += u64::from(size);
         let span = now.since(*began);
@@ -216,14 +239,33 @@ impl RateControl {
             }
         }
         self.dipped = now < self.dip.0;
+        if observed {
+            self.follow_link_loss(now);
+        }
         self.adapt(now, observed);
         self.pace(now);
+    }
+
+    /// What a full queue drops is no reason for redundancy, which would only fill it more.
+    fn follow_link_loss(&mut self, now: Time) {
+        let full = self.loss_limit.is_some()
+            || self.overused.is_some_and(|at| now.since(at) < FULL)
+            || self.thawed.is_some_and(|at| now.since(at) < FULL);
+        let change = self.loss.latest() - self.link_loss;
+        match (change > 0.0, full) {
+            (true, true) => {}
+            (true, false) => self.link_loss += 0.4 * change,
+            (false, _) => self.link_loss += 0.1 * change,
+        }
     }
 
     fn adapt(&mut self, now: Time, observed: bool) {
         let round_trip = self.round_trip();
         if self.is_overused() {
-            if self.overused.is_none_or(|last| now.since(last) > round_trip + Duration::from_millis(150)) {
+            let apart = self.overused.map_or(Duration::MAX, |last| now.since(last));
+            // While a queue stands, what comes is what passes; a fall by far is not waited out.
+            let far = || self.delivered.recent().is_some_and(|rate| rate < 0.7 * self.estimate);
+            if apart > round_trip + Duration::from_millis(150) || apart > AGAIN && far() {
                 self.decrease(now);
             }
             self.grown = now;
@@ -234,18 +276,23 @@ impl RateControl {
         }
         if let Some(limit) = self.loss_limit.filter(|limit| observed && *limit < self.estimate) {
             self.estimate = limit * 0.95;
+            self.learn(limit);
             self.prober.refuted(now, limit);
             self.prober.postpone(now + Duration::from_millis(1000));
         }
         if let Some(shown) = self.prober.result(now, round_trip, self.loss.recent()) {
-            // On a link that is known to be full, only what passes untouched shows room.
-            let room = shown.passed || self.capacity.is_none();
+            // On a link that is known to be full, only what passes untouched shows room, or far more than is known.
+            let beyond = |(mean, _)| shown.passed || shown.rate > 1.5 * mean;
+            let room = self.capacity.is_none_or(beyond);
             let more = room && shown.rate > self.estimate * 1.1 && !self.is_overused();
             if more {
                 self.estimate = shown.rate.min(self.ceiling());
                 if self.capacity.is_some_and(|(mean, _)| shown.rate > mean * 1.2) {
                     self.capacity = None;
                 }
+            }
+            if !shown.passed && shown.rate > self.estimate * 0.9 {
+                self.learn(shown.rate);
             }
             self.prober.learned(now, more.then_some(shown.rate));
         }
@@ -258,11 +305,11 @@ impl RateControl {
 
     /// How long a packet of full size takes at the estimate, in ms: pictures cause that much queue by themselves.
     fn packet_time(&self) -> f64 {
-        1200.0 * 8.0 / self.estimate * 1000.0
+        (self.fragment() as f64 + 90.0) * 8.0 / self.estimate * 1000.0
     }
 
     fn is_overused(&self) -> bool {
-        let noise = 1.5 * self.queue.variation();
+        let noise = 2.0 * self.queue.variation();
         let packets = self.packet_time().min(60.0);
         let growing =
             self.trend.usage() == Usage::Over && self.queue.least_within(100) > 6.0 + packets + noise;
@@ -274,7 +321,9 @@ impl RateControl {
         let delivered = self.delivered.recent().unwrap_or(self.estimate * 0.5);
         self.learn(delivered);
         // Never up: what was in the queue may come in a rush.
-        self.estimate = (delivered * DECREASE).min(self.estimate * 0.97);
+        // Where delays vary much by themselves it may be a false alarm.
+        let decrease = if self.queue.variation() > NOISY { FALSE_ALARM } else { DECREASE };
+        self.estimate = (delivered * decrease).min(self.estimate * 0.97);
         self.overused = Some(now);
         self.prober.refuted(now, delivered);
     }
@@ -293,26 +342,42 @@ impl RateControl {
     fn grow(&mut self, now: Time) {
         let passed = now.since(self.grown).min(Duration::from_millis(300)).as_secs_f64();
         self.grown = now;
+        let known = self
+            .capacity
+            .is_some_and(|(mean, deviation)| (self.estimate - mean).abs() < 3.0 * deviation.max(mean * 0.05));
+        if known {
+            return self.cruise(passed);
+        }
         let waiting =
             self.queue.least_within(250) > 10.0 + self.packet_time().min(60.0) + self.queue.variation();
         if waiting || self.is_app_limited() || self.trend.usage() != Usage::Normal {
             return;
         }
-        let known = self
-            .capacity
-            .is_some_and(|(mean, deviation)| (self.estimate - mean).abs() < 3.0 * deviation.max(mean * 0.05));
-        let step = if known { STEP.0 + STEP.1 * self.estimate } else { GROWTH * self.estimate };
-        self.estimate += step * passed;
-        if let Some(delivered) = self.delivered.rate() {
-            // What has never been tried is not known.
-            let tried = delivered / (1.0 - self.loss.recent().min(0.5));
-            self.estimate = self.estimate.min((tried * 1.5).max(self.estimate - step * passed));
-        }
+        let step = GROWTH * self.estimate * passed;
+        // What has never been tried is not known.
+        let tried = self.delivered.rate().map(|rate| rate / (1.0 - self.loss.recent().min(0.5)));
+        let most = tried.map_or(f64::INFINITY, |tried| (tried * 1.5).max(self.estimate));
+        self.estimate = (self.estimate + step).min(most);
         if self
             .capacity
             .is_some_and(|(mean, deviation)| self.estimate > mean + 3.0 * deviation.max(mean * 0.05))
         {
             self.capacity = None;
+        }
+    }
+
+    /// Near the capacity: up and down a little, so that the queue stays at what some half of a packet takes. Who sends less aims
+    /// at more of a queue and so gains on who sends more.
+    fn cruise(&mut self, passed: f64) {
+        let packet = self.packet_time();
+        let aim = CRUISE.0 + CRUISE.1 * packet * (packet / 20.0).sqrt();
+        let noise = (2.0 * self.queue.variation() - QUIET).max(0.0);
+        let waits = (self.queue.least_within(100) - noise).max(0.0);
+        let off = ((aim - waits) / aim).clamp(-1.0, 1.0);
+        if off > 0.0 && !self.is_app_limited() {
+            self.estimate += CRUISE_UP * off * self.estimate * passed;
+        } else if off < 0.0 {
+            self.estimate += CRUISE_DOWN * off * self.estimate * passed;
         }
     }
 
@@ -326,7 +391,7 @@ impl RateControl {
             // Where there is room enough, a picture need not be stretched over its whole interval.
             None if self.estimate > self.most => self.estimate * 3.0,
             // Short queues lose what comes too fast for them.
-            None if self.loss.recent() > 0.01 => self.target_exact() * 1.1,
+            None if self.loss.recent() > 0.01 || self.capacity.is_some() => self.target_exact() * 1.15,
             None => self.target_exact() * 1.4,
         };
         self.pacer.set_rate(now, rate);
@@ -370,21 +435,22 @@ impl RateControl {
         if self.history.in_flight() == 0 {
             return None;
         }
-        self.silent.map(step).or_else(|| self.heard.map(|heard| heard + SILENCE + self.reports_apart * 3))
+        self.silent.map(step).or_else(|| self.heard.map(|heard| heard + SILENCE + self.reports_apart * 2))
     }
 
-    /// The network is back: what was known of its queue is void, and its rate may be another.
+    /// Reports come again. The least delay that was seen still stands: silence may have been a full queue.
     fn thaw(&mut self, now: Time) {
-        self.queue.reset();
+        self.thawed = Some(now);
         self.trend.reset();
         self.delivered.reset();
         self.capacity = None;
-        self.prober.eager(now);
+        self.prober.eager(now + self.round_trip());
     }
 
     /// The path below has changed: all that is known of it is void.
     pub fn path_changed(&mut self, now: Time) {
         self.thaw(now);
+        self.queue.reset();
         self.loss.reset();
         self.loss_limit = None;
         self.round_trip = None;
@@ -440,12 +506,18 @@ impl RateControl {
         self.round_trip.unwrap_or(Duration::from_millis(100))
     }
 
+    /// The most bytes of a picture's packet: at low rates less, so that voice does not wait long behind one.
+    #[must_use]
+    pub fn fragment(&self) -> usize {
+        ((self.estimate * FRAGMENT_TIME / 8.0) as usize).clamp(400, crate::media::MAX_FRAGMENT)
+    }
+
     /// What is known of the network.
     #[must_use]
     pub fn network(&self) -> NetworkState {
         NetworkState {
             target: self.target(),
-            loss: self.loss.recent(),
+            loss: self.link_loss,
             burst: self.loss.run(),
             round_trip: self.round_trip,
             queue: Duration::from_micros((self.queue.least_within(100).max(0.0) * 1000.0) as u64),
@@ -466,7 +538,11 @@ impl RateControl {
     #[must_use]
     pub fn report_interval(&self, bytes: usize) -> Duration {
         let bits = (bytes as f64 + f64::from(OVERHEAD)) * 8.0;
-        let part = if self.reports < 15 { 0.1 } else { 0.04 };
+        let part = if self.reports < 15 || self.thawed.is_some_and(|at| at > self.grown - FULL * 2) {
+            0.1
+        } else {
+            0.04
+        };
         Duration::from_secs_f64((bits / (part * self.target_exact())).clamp(0.05, 0.6))
     }
 }

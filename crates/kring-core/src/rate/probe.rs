@@ -196,8 +196,8 @@ impl Prober {
         let came_in = ((came_last - came_first) as f64 / 1e6).max(0.000_5);
         let sent = f64::from(flight.bytes - flight.last_size) * 8.0 / sent_in;
         let came = f64::from(flight.bytes - flight.first_size) * 8.0 / came_in;
-        let passed = came >= 0.9 * sent;
-        Some(Shown { rate: if passed { sent.min(came) } else { came * 0.95 }, passed })
+        let passed = came_in <= sent_in * 1.12 + 0.000_5;
+        Some(Shown { rate: if passed { sent } else { came.min(sent) * 0.95 }, passed })
     }
 
     /// Says whether it showed more than was known, which decides when the next one follows.

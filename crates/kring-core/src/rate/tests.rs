@@ -43,7 +43,7 @@ fn the_estimate_finds_the_capacity_and_the_queue_stays_short() {
     for capacity in [200.0, 500.0, 1500.0] {
         let control = run(capacity, 20, |_| {});
         let share = f64::from(control.estimate()) / (capacity * 1000.0);
-        assert!((0.7..1.1).contains(&share), "{capacity}: {share}");
+        assert!((0.7..1.25).contains(&share), "{capacity}: {share}");
         assert!(control.network().queue < Duration::from_millis(100), "{capacity}: {:?}", control.network());
     }
 }

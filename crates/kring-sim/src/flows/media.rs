@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 const FRAME: Duration = Duration::from_micros(33_333);
-const FRAGMENT: usize = 1120;
 /// Headers and seal of a packet, beside what is around the datagram.
 const HEADERS: usize = 34;
 
@@ -172,7 +171,7 @@ impl Endpoint {
             let times =
                 if std::mem::take(&mut self.keyframe) { 4_000 } else { self.rng.within(600..=1400) as usize };
             let size = (mean * times / 1000).max(100);
-            let parts = size.div_ceil(FRAGMENT);
+            let parts = size.div_ceil(self.control.fragment());
             for _ in 0..parts {
                 let bytes = size.div_ceil(parts) + HEADERS;
                 self.waiting += bytes;
