@@ -18,7 +18,7 @@ pub const PACKET_OVERHEAD: usize = 97;
 const LENGTHS: [(u64, u32, u32); 5] = [
     (10, 28_000, 64_000),
     (20, 20_000, 64_000),
-    (40, 16_000, 48_000),
+    (40, 17_000, 48_000),
     (60, 9_000, 40_000),
     (120, MIN_RATE, 32_000),
 ];
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn good_links_get_short_frames_and_thin_ones_long_ones() {
         let lengths = [400, 150, 80, 60, 40, 30, 20, 1].map(|kbit| ms(&settled(kbit, 0.0)));
-        assert_eq!(lengths, [10, 10, 20, 40, 60, 60, 120, 120]);
+        assert_eq!(lengths, [10, 10, 20, 40, 40, 60, 120, 120]);
         assert!(settled(400, 0.0).copies.offsets().is_empty());
     }
 
@@ -292,11 +292,11 @@ mod tests {
         let mut planner = AudioPlanner::default();
         let mut at = |ms: u64, kbit| planner.update(Time::from_millis(ms), &state(kbit, 0.0));
         at(0, 400);
-        assert_eq!(ms(&at(20, 40)), 60);
-        assert_eq!(ms(&at(100, 400)), 60);
+        assert_eq!(ms(&at(20, 40)), 40);
+        assert_eq!(ms(&at(100, 400)), 40);
         let wider = at(200, 400);
         assert!(wider.bit_rate > at(20, 40).bit_rate, "the rate follows at once: {wider:?}");
-        assert_eq!(ms(&at(4000, 400)), 60, "a lower rate came between");
+        assert_eq!(ms(&at(4000, 400)), 40, "a lower rate came between");
         assert_eq!(ms(&at(7100, 400)), 10);
     }
 
