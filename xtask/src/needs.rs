@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -12,10 +13,21 @@ use crate::workspace::{cargo, find_program, root};
 /// A program, why it is needed, and where it comes from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Need {
-    /// Any one of these programs will do.
+    /// Any one of these programs will do; or, for what is no program, its name.
     programs: &'static [&'static str],
+    kind: Kind,
     why: &'static str,
     source: Source,
+}
+
+/// How it is seen that something is there.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Program,
+    /// pkg-config knows it.
+    Library,
+    /// `libclang`, which lies in one of several folders.
+    Clang,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +45,7 @@ const fn package(
     why: &'static str,
     [apt, dnf, pacman, brew]: [&'static str; 4],
 ) -> Need {
-    Need { programs, why, source: Source::Package { apt, dnf, pacman, brew } }
+    Need { programs, kind: Kind::Program, why, source: Source::Package { apt, dnf, pacman, brew } }
 }
 
 /// What any build of the whole workspace needs: three of its libraries are written in C and C++.
@@ -55,7 +67,43 @@ pub(crate) const NATIVE: &[Need] = &[
         "tells builds where the system's libraries are",
         ["pkg-config", "pkgconf-pkg-config", "pkgconf", "pkgconf"],
     ),
+    #[cfg(target_os = "linux")]
+    Need {
+        kind: Kind::Library,
+        ..package(
+            &["alsa"],
+            "microphones and speakers: ALSA's headers",
+            ["libasound2-dev", "alsa-lib-devel", "alsa-lib", "alsa-lib"],
+        )
+    },
+    #[cfg(target_os = "linux")]
+    Need {
+        kind: Kind::Clang,
+        ..package(
+            &["libclang"],
+            "cameras: reads the headers of Video4Linux",
+            ["libclang1", "clang-libs", "clang", "llvm"],
+        )
+    },
 ];
+
+/// A sound server and what speaks to it, for a call by devices without hardware.
+#[cfg(target_os = "linux")]
+pub(crate) const SOUND: &[Need] = &[
+    package(
+        &["pulseaudio"],
+        "a sound server without hardware, for a call by microphone and speaker",
+        ["pulseaudio", "pulseaudio", "pulseaudio", "pulseaudio"],
+    ),
+    package(
+        &["parec"],
+        "speaks and listens to that sound server",
+        ["pulseaudio-utils", "pulseaudio-utils", "libpulse", "pulseaudio"],
+    ),
+];
+/// Elsewhere that test is left out.
+#[cfg(not(target_os = "linux"))]
+pub(crate) const SOUND: &[Need] = &[];
 
 impl Need {
     pub(crate) const TSHARK: Self = package(
@@ -65,24 +113,57 @@ impl Need {
     );
     pub(crate) const NEXTEST: Self = Self {
         programs: &["cargo-nextest"],
+        kind: Kind::Program,
         why: "runs the tests, each in a process of its own, with a time limit",
         // Without the part that updates itself, a third of the build.
         source: Source::Crate(&["cargo-nextest", "--no-default-features", "--features", "default-no-update"]),
     };
     pub(crate) const DENY: Self = Self {
         programs: &["cargo-deny"],
+        kind: Kind::Program,
         why: "checks the dependencies' licences and where they come from",
         source: Source::Crate(&["cargo-deny"]),
     };
     pub(crate) const LINTERS: Self = Self {
         programs: &["cargo-clippy"],
+        kind: Kind::Program,
         why: "clippy and rustfmt, the linter and the formatter of Rust",
         source: Source::Component(&["clippy", "rustfmt"]),
     };
 
     fn is_met(&self) -> bool {
-        self.programs.iter().any(|p| find_program(p).is_some())
+        match self.kind {
+            Kind::Program => self.programs.iter().any(|p| find_program(p).is_some()),
+            Kind::Library => self.programs.iter().any(|p| {
+                let asked = Command::new("pkg-config").args(["--exists", p]).status();
+                asked.is_ok_and(|status| status.success())
+            }),
+            Kind::Clang => has_libclang(),
+        }
     }
+}
+
+/// Where bindgen looks as well: the place that is named, the system's folders, and those of each version of LLVM.
+fn has_libclang() -> bool {
+    let holds = |folder: &Path| {
+        let names = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.file_name());
+        names.filter_map(|name| name.into_string().ok()).any(|name| {
+            let own = name.starts_with("libclang.so") || name.starts_with("libclang-");
+            own && name.contains(".so") && !name.starts_with("libclang-cpp")
+        })
+    };
+    if let Some(named) = env::var_os("LIBCLANG_PATH") {
+        return holds(Path::new(&named)) || Path::new(&named).is_file();
+    }
+    let mut folders: Vec<PathBuf> =
+        ["/usr/lib64", "/usr/lib", "/usr/local/lib"].into_iter().map(PathBuf::from).collect();
+    folders.push(PathBuf::from(format!("/usr/lib/{}-linux-gnu", env::consts::ARCH)));
+    for entry in Path::new("/usr/lib").read_dir().into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("llvm") {
+            folders.push(entry.path().join("lib"));
+        }
+    }
+    folders.iter().any(|folder| holds(folder))
 }
 
 /// Makes sure that all of it is there.

@@ -272,7 +272,7 @@ impl Side {
     fn frames(&mut self) {
         while let Some(frame) = self.call.poll_frame() {
             assert!(frame.payload.len() <= MAX_FRAME && frame.track < 15);
-            assert!(self.call.session().role() == Role::Caller || frame.arrived >= Time::ZERO);
+            assert!(self.call.role() == Role::Caller || frame.arrived >= Time::ZERO);
             // An info has 7 bytes with sound and 6 with pictures: what is sealed as one and announced as the other
             // comes out a byte longer or shorter.
             let found = self.expected.iter().position(|sent| {

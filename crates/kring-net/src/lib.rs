@@ -5,6 +5,8 @@
 //! ([`Connection::exporter`]) that are the same at both ends only if nobody ends TLS in between.
 #![forbid(unsafe_code)]
 
+mod repeat;
+mod socket;
 mod tls;
 mod transport;
 mod window;
@@ -21,9 +23,11 @@ use quinn::{
     AsyncUdpSocket, ClientConfig, ConnectionError, EndpointConfig, Runtime, ServerConfig, TokioRuntime,
     VarInt,
 };
+use socket::{RepeatingSocket, SetUps};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Settings of an [`Endpoint`].
@@ -142,6 +146,7 @@ impl From<ConnectionError> for Closed {
 #[derive(Clone)]
 pub struct Endpoint {
     inner: quinn::Endpoint,
+    set_ups: Arc<SetUps>,
 }
 
 impl Endpoint {
@@ -199,10 +204,11 @@ impl Endpoint {
 
         endpoint.grease_quic_bit(false);
         let runtime = Arc::new(TokioRuntime);
+        let (socket, set_ups) = RepeatingSocket::over(socket);
         let mut inner = quinn::Endpoint::new_with_abstract_socket(endpoint, Some(server), socket, runtime)
             .map_err(|source| BindError::Socket { address: config.bind, source })?;
         inner.set_default_client_config(client);
-        Ok(Endpoint { inner })
+        Ok(Endpoint { inner, set_ups })
     }
 
     /// Where it listens.
@@ -218,20 +224,22 @@ impl Endpoint {
     /// # Errors
     /// A [`ConnectError`].
     pub async fn connect(&self, address: SocketAddr) -> Result<Connection, ConnectError> {
+        let set_up = SetUp { set_ups: self.set_ups.clone(), address, connected: false };
+        self.set_ups.begin(address);
         // The name goes nowhere: SNI is off and no certificate is looked at.
         let connecting = self
             .inner
             .connect(address, "kring")
             .map_err(|e| ConnectError::Address { address, reason: e.to_string() })?;
         match connecting.await {
-            Ok(inner) => Ok(Connection { inner }),
+            Ok(inner) => Ok(Connection::new(inner, set_up)),
             Err(source) => Err(ConnectError::Connection { address, source }),
         }
     }
 
     /// The next connection that someone begins; `None` once the endpoint is closed.
     pub async fn accept(&self) -> Option<Incoming> {
-        self.inner.accept().await.map(Incoming)
+        self.inner.accept().await.map(|inner| Incoming { inner, set_ups: self.set_ups.clone() })
     }
 
     /// Closes all connections at once with `code`.
@@ -246,13 +254,16 @@ impl Endpoint {
 }
 
 /// A connection that someone begins.
-pub struct Incoming(quinn::Incoming);
+pub struct Incoming {
+    inner: quinn::Incoming,
+    set_ups: Arc<SetUps>,
+}
 
 impl Incoming {
     /// Where it comes from, as its packets say.
     #[must_use]
     pub fn remote_address(&self) -> SocketAddr {
-        self.0.remote_address()
+        self.inner.remote_address()
     }
 
     /// Completes TLS.
@@ -260,39 +271,72 @@ impl Incoming {
     /// # Errors
     /// A [`ConnectError`].
     pub async fn accept(self) -> Result<Connection, ConnectError> {
-        let address = self.0.remote_address();
-        self.0
-            .await
-            .map(|inner| Connection { inner })
-            .map_err(|source| ConnectError::Connection { address, source })
+        let address = self.remote_address();
+        let set_up = SetUp { set_ups: self.set_ups, address, connected: false };
+        match self.inner.await {
+            Ok(inner) => Ok(Connection::new(inner, set_up)),
+            Err(source) => Err(ConnectError::Connection { address, source }),
+        }
     }
 
     /// Whether whoever begins it has shown that packets reach it at the address that it names.
     #[must_use]
     pub fn is_validated(&self) -> bool {
-        self.0.remote_address_validated()
+        self.inner.remote_address_validated()
     }
 
     /// Lets it show that (RFC 9000, section 8.1.2): it has to begin again, and nothing is kept of it until then.
     pub fn validate(self) {
-        if let Err(error) = self.0.retry() {
+        if let Err(error) = self.inner.retry() {
             error.into_incoming().refuse();
         }
     }
 
     /// Turns it away.
     pub fn refuse(self) {
-        self.0.refuse();
+        self.inner.refuse();
+    }
+}
+
+/// Tells the socket what became of a connection.
+struct SetUp {
+    set_ups: Arc<SetUps>,
+    address: SocketAddr,
+    connected: bool,
+}
+
+impl Drop for SetUp {
+    fn drop(&mut self) {
+        if self.connected {
+            self.set_ups.disconnected(self.address);
+        } else {
+            self.set_ups.failed(self.address);
+        }
     }
 }
 
 /// A QUIC connection.
+///
+/// What is sent before the first datagram is repeated, unasked, until it is [answered](Connection::answered).
 #[derive(Clone)]
 pub struct Connection {
     inner: quinn::Connection,
+    set_up: Arc<SetUp>,
+    settled: Arc<AtomicBool>,
 }
 
 impl Connection {
+    fn new(inner: quinn::Connection, mut set_up: SetUp) -> Connection {
+        set_up.connected = true;
+        set_up.set_ups.connected(set_up.address);
+        Connection { inner, set_up: Arc::new(set_up), settled: Arc::default() }
+    }
+
+    /// Says that the other side has answered what was sent so far, so that it need not be repeated any more.
+    pub fn answered(&self) {
+        self.set_up.set_ups.answered(self.inner.remote_address());
+    }
+
     /// 32 bytes under `label` that both ends share with nobody else (RFC 8446, section 7.5).
     #[must_use]
     pub fn exporter(&self, label: &[u8]) -> Option<[u8; 32]> {
@@ -317,11 +361,14 @@ impl Connection {
         Ok(self.inner.accept_bi().await?)
     }
 
-    /// Sends a datagram as soon as the few bytes of buffer below have room.
+    /// Sends a datagram as soon as the few bytes of buffer below have room. After the first, nothing more is repeated.
     ///
     /// # Errors
     /// If the connection is closed.
     pub async fn send_datagram(&self, datagram: Vec<u8>) -> Result<(), Closed> {
+        if !self.settled.swap(true, Ordering::Relaxed) {
+            self.set_up.set_ups.settle(self.inner.remote_address());
+        }
         match self.inner.send_datagram_wait(Bytes::from(datagram)).await {
             Ok(()) => Ok(()),
             Err(quinn::SendDatagramError::ConnectionLost(error)) => Err(error.into()),

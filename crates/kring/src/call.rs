@@ -7,6 +7,7 @@ use kring_core::call::CallStats;
 use kring_core::control::Reason;
 use kring_core::identity::PublicIdentity;
 use kring_core::offer::{TrackInfo, TrackState};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::task::JoinHandle;
@@ -30,6 +31,12 @@ impl Call {
     /// Dropping the future loses nothing.
     pub async fn next_event(&self) -> Option<Event> {
         self.shared.events.next().await
+    }
+
+    /// Waits until there is a connection with the other side, or the call is over: at a call of
+    /// [`answer_next`](crate::Endpoint::answer_next), until somebody calls. Dropping the future changes nothing.
+    pub async fn begun(&self) {
+        let _ = self.shared.stage().wait_for(|stage| *stage != Stage::Dialling).await;
     }
 
     /// Waits until the call is answered and media flows. Dropping the future changes nothing.
@@ -91,10 +98,16 @@ impl Call {
         self.shared.wake.notify_one();
     }
 
+    /// Where the other side is; `None` until there is a connection.
+    #[must_use]
+    pub fn from(&self) -> Option<SocketAddr> {
+        self.shared.from.get().copied()
+    }
+
     /// Who is on the other side, proven by the handshake; `None` until then.
     #[must_use]
     pub fn peer(&self) -> Option<PublicIdentity> {
-        self.shared.core(|call| call.peer())
+        self.shared.core(|call| call.peer()).flatten()
     }
 
     /// How the other side calls itself (unverified), or nothing.

@@ -43,6 +43,10 @@ pub(crate) struct Pending {
 }
 
 impl Dials {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().expect("nothing panics with this lock held").is_empty()
+    }
+
     pub(crate) fn find(&self, peer: &Fingerprint) -> Option<Pending> {
         self.0.lock().expect("nothing panics with this lock held").get(peer).cloned()
     }
@@ -193,6 +197,7 @@ async fn shake(
         };
         let done = dial.handle(&chunk.bytes, &encoded, wall()).map_err(End::Handshake)?;
         let Some((session, mut bytes)) = done else { continue };
+        connection.answered();
         let now = common.clock.now();
         let mut call =
             Call::new(session, &common.identity, offer, common.timeouts, now).map_err(End::Handshake)?;

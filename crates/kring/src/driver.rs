@@ -46,6 +46,8 @@ struct Driver {
     to_stream: Option<mpsc::Sender<Vec<u8>>>,
     /// Caller: what it offered. Callee: what it answered.
     sent: Offer,
+    /// Caller: the answer was there before `confirm` was sent.
+    answered_ahead: bool,
     media: Option<Box<Media>>,
     engine: Option<Engine>,
     end: Option<End>,
@@ -60,7 +62,9 @@ pub(crate) async fn run(
     offer: Offer,
 ) -> Outcome {
     let Established { connection, send, mut recv, call } = established;
-    let role = call.session().role();
+    let answered = call.role() == Role::Caller || call.is_talking();
+    let answered_ahead = call.role() == Role::Caller && call.is_talking();
+    let _ = shared.from.set(connection.remote_address());
     shared.set_core(call);
     shared.set_stage(Stage::Established);
     let (to_stream, from_driver) = mpsc::channel(MAX_UNREAD);
@@ -71,13 +75,14 @@ pub(crate) async fn run(
         connection: connection.clone(),
         to_stream: Some(to_stream),
         sent: offer,
+        answered_ahead,
         media: None,
         engine: None,
         end: None,
     };
-    match (role, media) {
-        (Role::Callee, Some(media)) => driver.answer(media),
-        (_, media) => driver.media = media,
+    match media {
+        Some(media) if !answered => driver.answer(media),
+        media => driver.media = media,
     }
     driver.flush();
     while driver.end.is_none() {
@@ -170,8 +175,15 @@ impl Driver {
     fn event(&mut self, event: core::Event) {
         let shared = self.shared.clone();
         let event = match event {
-            core::Event::Ringing => Event::Ringing,
+            core::Event::Ringing => {
+                self.confirmed();
+                Event::Ringing
+            }
             core::Event::Answered => return self.answered(),
+            core::Event::Proven => {
+                shared.events.push(Event::Answered);
+                return self.connected();
+            }
             core::Event::Tracks(tracks) => Event::PeerTracks(tracks),
             core::Event::TrackState { track, state } => Event::PeerTrackState { track, state },
             core::Event::KeyframeRequested { .. } => {
@@ -191,22 +203,51 @@ impl Driver {
     }
 
     fn answered(&mut self) {
-        let Some(media) = self.media.take() else { return };
         let shared = self.shared.clone();
+        // Given up in this very moment: no device opens any more.
+        if shared.stopped() {
+            return;
+        }
+        let Some(media) = self.media.take() else { return };
         if media.recording {
             shared.core(|call| call.announce_recording(true));
         }
         shared.core(|call| call.set_max_rate(media.max_rate));
-        // The caller offered its preferred codecs before it knew what the callee receives.
-        let wanted = shared.core(|call| (call.session().role(), media.offer(Some(call.peer_offer()))));
-        if let Some((Role::Caller, wanted)) = wanted.filter(|(_, w)| w.tracks != self.sent.tracks) {
+        // The caller offered its preferred codecs before it knew what the callee receives; a callee who answers ahead has
+        // those that everyone receives.
+        let Some((role, proven, wanted)) =
+            shared.core(|call| (call.role(), call.peer().is_some(), media.offer(Some(call.peer_offer()))))
+        else {
+            return;
+        };
+        if role == Role::Caller && wanted.tracks != self.sent.tracks {
             shared.core(|call| call.announce_tracks(&wanted));
             self.sent = wanted;
+        } else if !proven {
+            self.sent = media.offer_ahead().unwrap_or_default();
+            shared.events.push(Event::AnsweredAhead);
         }
-        shared.events.push(Event::Answered);
+        if proven {
+            shared.events.push(Event::Answered);
+        }
         self.engine = Some(Engine::start(&shared, *media, &self.sent));
-        shared.set_stage(Stage::Talking);
-        shared.events.push(Event::Connected(Safety::CURRENT));
+        if proven {
+            self.connected();
+        }
+    }
+
+    /// What came answers `confirm`, or is it; but not where this side was answered ahead, before it had sent its own.
+    fn confirmed(&self) {
+        if !self.answered_ahead {
+            self.connection.answered();
+        }
+    }
+
+    /// It is known who the other side is, and media flows.
+    fn connected(&mut self) {
+        self.confirmed();
+        self.shared.set_stage(Stage::Talking);
+        self.shared.events.push(Event::Connected(Safety::CURRENT));
     }
 
     async fn finish(mut self, writer: JoinHandle<()>, sender: JoinHandle<()>) -> Outcome {

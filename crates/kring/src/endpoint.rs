@@ -7,6 +7,7 @@ use crate::driver::{self, Established};
 use crate::event::{End, close};
 use crate::media::Media;
 use crate::shared::{Shared, Stage};
+use crate::standing::{self, Standing, Waiting};
 use kring_core::call::{Timeouts, own_dial_wins};
 use kring_core::control::Reason;
 use kring_core::crypto::{Provider, default_provider};
@@ -16,7 +17,7 @@ use kring_core::handshake::{
 use kring_core::identity::{Identity, PublicIdentity};
 use kring_core::offer::{Offer, TrackInfo};
 use kring_core::ticket::{MAX_ADDRESSES, Ticket, TicketError, TicketId};
-use kring_net::{BindError, Connection};
+use kring_net::{BindError, Connection, RecvStream, SendStream};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -109,6 +110,7 @@ impl EndpointBuilder {
             clock,
             timeouts: self.timeouts,
             dials: Dials::default(),
+            standing: Standing::default(),
         });
         let accepting = tokio::spawn(accept_all(shared.clone(), ringing));
         Ok(Endpoint {
@@ -125,11 +127,12 @@ pub(crate) struct Common {
     pub(crate) clock: Clock,
     pub(crate) timeouts: Timeouts,
     pub(crate) dials: Dials,
+    pub(crate) standing: Standing,
     acceptor: Mutex<Acceptor>,
 }
 
 impl Common {
-    fn acceptor<T>(&self, f: impl FnOnce(&mut Acceptor) -> T) -> T {
+    pub(crate) fn acceptor<T>(&self, f: impl FnOnce(&mut Acceptor) -> T) -> T {
         f(&mut self.acceptor.lock().expect("nothing panics with this lock held"))
     }
 }
@@ -143,6 +146,7 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.accepting.abort();
+        self.common.standing.clear();
     }
 }
 
@@ -252,6 +256,23 @@ impl Endpoint {
         Call::new(shared, task)
     }
 
+    /// Consents to answer the next caller, whoever holds a live ticket, with `media`; nothing rings for that one. The call
+    /// waits until somebody calls, and [`Call::connected`] until that is so; dropping it takes the consent back. Further
+    /// callers ring as ever.
+    ///
+    /// That saves the caller a round trip: what `media` sends leaves, and devices open, as soon as a holder of the ticket
+    /// calls ([`Event::AnsweredAhead`](crate::Event::AnsweredAhead)), readable for the device that calls and nobody else,
+    /// but before that has proven whose it is. Until it has, it is neither heard nor seen nor named here; if it does not
+    /// within 3 s, the call ends, and for the next minute callers have to prove themselves first. Do not use this where
+    /// it matters who calls: [`incoming`](Endpoint::incoming) tells that before anything is sent.
+    ///
+    /// Has to be called within a tokio runtime.
+    pub fn answer_next(&self, media: Media) -> Call {
+        let shared = Shared::new(self.common().clock);
+        let waiting = standing::answer(self.common(), shared.clone(), Box::new(media));
+        Call::new(shared, tokio::spawn(waiting))
+    }
+
     /// The next caller; `None` once the endpoint is closed. Dropping the future loses nobody.
     pub async fn incoming(&self) -> Option<Incoming> {
         self.inner.incoming.lock().await.recv().await
@@ -266,6 +287,7 @@ impl Endpoint {
     /// Ends all calls, tells the other sides, and waits (a second at most) until that is done.
     pub async fn close(&self) {
         self.inner.accepting.abort();
+        self.common().standing.clear();
         self.common().net.close(Reason::GoingAway.code());
         let _ = timeout(Duration::from_secs(1), self.common().net.wait_idle()).await;
     }
@@ -373,17 +395,25 @@ async fn accept_all(common: Arc<Common>, ringing: mpsc::Sender<Incoming>) {
                 // Dropped without a word, it would tell the caller that somebody hung up.
                 shaken.inspect_err(|_| closing.close(close::HANDSHAKE)).ok()?
             };
-            if let Ok(Some(established)) = timeout_at(until, shaking).await {
-                // From here on the caller is proven and holds a live ticket.
-                drop(permit);
-                ring(common, established, ringing).await;
+            // From here on the caller holds a live ticket, and, unless this side answers anyone who does, is proven.
+            match timeout_at(until, shaking).await {
+                Ok(Some((established, None))) => {
+                    drop(permit);
+                    ring(common, established, ringing).await;
+                }
+                Ok(Some((established, Some(consent)))) => {
+                    drop(permit);
+                    give(&common, consent, established).await;
+                }
+                _ => {}
             }
         });
     }
 }
 
-/// The callee's handshake on a fresh connection; `None` if it failed, with the connection closed.
-async fn shake(common: &Common, connection: Connection) -> Option<Established> {
+/// The callee's handshake on a fresh connection; `None` if it failed, with the connection closed. With a consent to answer
+/// anyone, the call is answered ahead and the caller not proven yet.
+async fn shake(common: &Common, connection: Connection) -> Option<(Established, Option<Waiting>)> {
     let binding = Binding::Quic(connection.exporter(EXPORTER_LABEL)?);
     let (mut send, mut recv) = connection.accept_stream().await.ok()?;
     let mut accept = Accept::new(binding);
@@ -393,14 +423,28 @@ async fn shake(common: &Common, connection: Connection) -> Option<Established> {
         let failed = match result {
             Ok(Progress::Waiting) => continue,
             Ok(Progress::Reply(bytes)) => {
-                send.write_all(&bytes).await.ok()?;
-                continue;
+                connection.answered();
+                // Whom this side is dialling has to be recognised when it calls.
+                let consent = if common.dials.is_empty() { common.standing.take_ahead() } else { None };
+                let Some((consent, offer)) = consent.and_then(|c| c.offer.clone().map(|o| (c, o))) else {
+                    send.write_all(&bytes).await.ok()?;
+                    continue;
+                };
+                let stream = (connection, send, recv);
+                return match answer_ahead(common, accept, &offer, bytes, stream).await {
+                    Some(established) => Some((established, Some(consent))),
+                    None => {
+                        common.standing.put_back(consent);
+                        None
+                    }
+                };
             }
             Ok(Progress::Done(session)) => {
+                connection.answered();
                 let now = common.clock.now();
                 let none = Offer::default();
                 match kring_core::call::Call::new(*session, &common.identity, &none, common.timeouts, now) {
-                    Ok(call) => return Some(Established { connection, send, recv, call }),
+                    Ok(call) => return Some((Established { connection, send, recv, call }, None)),
                     Err(error) => error,
                 }
             }
@@ -416,9 +460,34 @@ async fn shake(common: &Common, connection: Connection) -> Option<Established> {
     }
 }
 
+/// Sends message 2 and the answer in one go.
+async fn answer_ahead(
+    common: &Common,
+    accept: Accept,
+    offer: &Offer,
+    mut bytes: Vec<u8>,
+    (connection, mut send, recv): (Connection, SendStream, RecvStream),
+) -> Option<Established> {
+    let now = common.clock.now();
+    let claimed = accept.claimed()?;
+    let mut call =
+        kring_core::call::Call::ahead(claimed, &common.identity, offer, common.timeouts, now).ok()?;
+    bytes.extend(call.poll_stream().into_iter().flatten());
+    send.write_all(&bytes).await.ok()?;
+    Some(Established { connection, send, recv, call })
+}
+
+/// Hands a call to whoever has consented to it.
+async fn give(common: &Common, consent: Waiting, established: Established) {
+    if let Err(mut unwanted) = consent.give(established) {
+        unwanted.call.hang_up(Reason::HungUp);
+        let _ = driver::run(&Shared::new(common.clock), *unwanted, None, Offer::default()).await;
+    }
+}
+
 /// A proven caller: rings, unless this side is dialling the same person.
 async fn ring(common: Arc<Common>, mut established: Established, ringing: mpsc::Sender<Incoming>) {
-    let peer = established.call.peer();
+    let Some(peer) = established.call.peer() else { return };
     let own = common.identity.public();
     if let Some(pending) = common.dials.find(&peer.fingerprint()) {
         if !own_dial_wins(&own, &peer) {
@@ -431,12 +500,15 @@ async fn ring(common: Arc<Common>, mut established: Established, ringing: mpsc::
             return decline(&common, established, Reason::BothDialled).await;
         }
     }
+    if let Some(consent) = common.standing.take() {
+        return give(&common, consent, established).await;
+    }
     let Ok(place) = ringing.try_reserve() else {
         return decline(&common, established, Reason::Busy).await;
     };
     let shared = Shared::new(common.clock);
     let offer = established.call.peer_offer().clone();
-    let ticket = established.call.session().ticket();
+    let ticket = established.call.ticket();
     let from = established.connection.remote_address();
     let running = shared.clone();
     let task = tokio::spawn(async move {

@@ -18,6 +18,9 @@ const MAX_WAITING: usize = 256;
 pub enum Event {
     /// The callee's device rings.
     Ringing,
+    /// At a callee that answers the next caller whoever it is: somebody with a live ticket calls, devices are open, and what
+    /// they take is on its way. Who it is comes with [`Answered`](Event::Answered).
+    AnsweredAhead,
     /// The callee answered.
     Answered,
     /// Media flows, and this is what protects it.

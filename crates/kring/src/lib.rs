@@ -66,6 +66,7 @@ mod shared;
 #[cfg(feature = "simulation")]
 #[doc(hidden)]
 pub mod simulation;
+mod standing;
 pub mod store;
 
 pub use call::{Call, Stats};
@@ -84,8 +85,9 @@ pub use kring_capture as capture;
 /// Codecs, and the traits for an app's own.
 pub use kring_codec as codec;
 
-/// Begins to collect the randomness of this process's first key, on a thread of its own. That takes some 30 ms once;
-/// an app that calls this when it starts dials that much quicker. Without it all works the same.
+/// Begins to collect the randomness of this process's first key, on a thread of its own. Where aws-lc measures the CPU's
+/// jitter for it (unless built with `AWS_LC_SYS_NO_JITTER_ENTROPY=1`) that takes some 30 ms once; an app that calls this
+/// when it starts dials that much quicker. Without it all works the same.
 pub fn prepare() {
     let collect = || {
         let _ = kring_core::crypto::default_provider().random(&mut [0; 32]);

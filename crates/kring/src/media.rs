@@ -10,6 +10,9 @@ pub const MICROPHONE: u8 = 0;
 /// The id of the camera's track.
 pub const CAMERA: u8 = 1;
 
+/// The codecs that every implementation of the protocol receives.
+const EVERYONE_RECEIVES: [&str; 2] = ["opus", "h264"];
+
 /// What this side sends in a call and where it plays what comes. Everything is optional: with nothing set, one only
 /// listens to nobody.
 ///
@@ -144,6 +147,13 @@ impl Media {
         };
         let video = (u64::from(self.max_rate) * 95 / 100) as u32;
         (audio, video.saturating_sub(audio.min(128_000)).max(30_000))
+    }
+
+    /// The offer for a caller of whom nothing is known: with codecs that everyone receives, if those are the preferred ones.
+    pub(crate) fn offer_ahead(&self) -> Option<Offer> {
+        let everyone = Offer { receive: EVERYONE_RECEIVES.map(str::to_owned).into(), ..Offer::default() };
+        let offer = self.offer(Some(&everyone));
+        (offer.tracks == self.offer(None).tracks).then_some(offer)
     }
 
     /// The offer that describes it. Codecs are those that `peer` receives, or the preferred ones if it is not known yet.

@@ -7,8 +7,9 @@ use crate::event::{End, Event, EventQueue};
 use crate::media::Media;
 use kring_core::call::{Call, Playout};
 use kring_core::control::Reason;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::{Notify, watch};
 
 /// How far a call has come, for those who wait for it.
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     /// Callee: what the app answered with, on its way to the driver.
     pub(crate) answer: Mutex<Option<Box<Media>>>,
     stage: watch::Sender<Stage>,
+    /// Where the other side is.
+    pub(crate) from: OnceLock<SocketAddr>,
     /// The driver has something to do.
     pub(crate) wake: Notify,
     /// Datagrams wait.
@@ -61,6 +64,7 @@ impl Shared {
             core: Mutex::new(None),
             answer: Mutex::new(None),
             stage: watch::Sender::new(Stage::Dialling),
+            from: OnceLock::new(),
             wake: Notify::new(),
             outgoing: Notify::new(),
             hang_up: Notify::new(),

@@ -12,7 +12,7 @@ use crate::stats;
 use crate::stop::Stop;
 use crate::talk::talk;
 use crate::ticket::TicketFile;
-use kring::{Endpoint, Incoming, Ticket, TicketError};
+use kring::{Call, Endpoint, Incoming, Ticket, TicketError, TrackInfo};
 use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -49,13 +49,15 @@ pub(crate) async fn run(mut app: App, settings: Settings) -> Result<Exit, Failur
         endpoint: &endpoint,
         accept: settings.accept,
         recorder,
+        ahead: None,
         calls: 0,
         talked: 0,
     };
     let expiry = tokio::time::Instant::now() + settings.expires;
     let stop = answering.until_stopped(expiry).await;
     let talked = answering.talked;
-    if let Some(recorder) = answering.recorder {
+    let unused = answering.ahead.and_then(|ahead| ahead.recorder);
+    if let Some(recorder) = answering.recorder.or(unused) {
         recorder.finish().await;
     }
     endpoint.close().await;
@@ -87,12 +89,29 @@ fn show(app: &App, endpoint: &Endpoint, ticket: &Ticket) {
     }
 }
 
+/// A call that is answered before it rings, waiting for its caller.
+struct Ahead {
+    call: Call,
+    recorder: Option<Recorder>,
+    meters: Meters,
+}
+
+/// Waits until somebody calls whom that answers.
+async fn begun(ahead: Option<&Ahead>) {
+    match ahead {
+        Some(ahead) => ahead.call.begun().await,
+        None => std::future::pending().await,
+    }
+}
+
 struct Answering<'a> {
     app: &'a mut App,
     endpoint: &'a Endpoint,
     accept: Accept,
     /// For the next call.
     recorder: Option<Recorder>,
+    /// With `--accept all`: the next call.
+    ahead: Option<Ahead>,
     /// Calls that were taken.
     calls: u32,
     /// Calls that came about.
@@ -106,9 +125,16 @@ impl Answering<'_> {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut valid = true;
         loop {
+            self.consent_to_next();
             let incoming = tokio::select! {
                 biased;
                 stop = stopper.stopped() => return stop,
+                () = begun(self.ahead.as_ref()) => {
+                    if let Some(stop) = self.take_ahead().await {
+                        return stop;
+                    }
+                    continue;
+                }
                 incoming = self.endpoint.incoming() => incoming,
                 () = tokio::time::sleep_until(expiry), if valid => {
                     valid = false;
@@ -129,10 +155,73 @@ impl Answering<'_> {
         }
     }
 
+    /// With `--accept all` the next caller is answered at once. Not if that call's recording would need a folder of its
+    /// own, which is made when somebody calls.
+    fn consent_to_next(&mut self) {
+        let folder_needed = self.app.common.record.is_some() && self.recorder.is_none();
+        if self.accept != Accept::All || self.ahead.is_some() || folder_needed {
+            return;
+        }
+        let meters = Meters::new();
+        let tape = self.recorder.as_ref().map(Recorder::tape);
+        // A file that is gone is reported to whoever calls, by the ordinary way.
+        if let Ok(media) = media::open(&self.app.common, &meters, tape.as_ref()) {
+            let call = self.endpoint.answer_next(media);
+            self.ahead = Some(Ahead { call, recorder: self.recorder.take(), meters });
+        }
+    }
+
+    /// Somebody calls who is answered at once; gives the reason if the program should end meanwhile.
+    async fn take_ahead(&mut self) -> Option<Stop> {
+        let Ahead { call, recorder, meters } = self.ahead.take()?;
+        let began = Instant::now();
+        self.calls += 1;
+        let from = call.from().map(|from| from.to_string()).unwrap_or_default();
+        if call.peer().is_none() {
+            let text = format!("somebody at {from} has the ticket and is answered at once");
+            self.app.output.event("answered-ahead", json!({"from": from}), &text);
+        }
+        let stopper = self.app.stopper.clone();
+        let connected = tokio::select! {
+            biased;
+            stop = stopper.stopped() => Err(Some(stop)),
+            connected = call.connected() => connected.map_err(|_| None),
+        };
+        if let Err(stop) = connected {
+            call.hang_up().await;
+            self.app.output.event(
+                "unproven",
+                json!({"from": from}),
+                &format!("the one at {from} did not prove who that is, and heard at most 3 s"),
+            );
+            if let Some(recorder) = recorder {
+                recorder.finish().await;
+            }
+            return stop;
+        }
+        let fingerprint = call.peer().map(|peer| peer.fingerprint().to_string()).unwrap_or_default();
+        self.announce(&fingerprint, &call.peer_name(), &from, &call.peer_tracks());
+        if let Some(recorder) = &recorder {
+            recorder.tape().line("ringing", began, json!({}));
+        }
+        self.talk(call, recorder, meters).await
+    }
+
+    async fn talk(&mut self, call: Call, recorder: Option<Recorder>, meters: Meters) -> Option<Stop> {
+        let talked = talk(self.app, call, recorder, meters, Some(self.endpoint)).await;
+        self.talked += u32::from(talked.answered);
+        if talked.stopped.is_none() {
+            self.app.output.event("waiting", json!({}), "waiting for the next call");
+        }
+        talked.stopped
+    }
+
     /// Deals with one caller; gives the reason if the program should end meanwhile.
     async fn take(&mut self, incoming: Incoming) -> Option<Stop> {
         let rang = Instant::now();
-        let who = self.announce(&incoming);
+        let fingerprint = incoming.peer().fingerprint().to_string();
+        let from = incoming.from().to_string();
+        let who = self.announce(&fingerprint, incoming.name(), &from, incoming.tracks());
         match self.decide(&incoming, &who).await {
             Decision::Answer => {}
             Decision::Decline => {
@@ -165,28 +254,22 @@ impl Answering<'_> {
         }
         let call = incoming.answer(media);
         drop(tape);
-        let talked = talk(self.app, call, recorder, meters, Some(self.endpoint)).await;
-        self.talked += u32::from(talked.answered);
-        if talked.stopped.is_none() {
-            self.app.output.event("waiting", json!({}), "waiting for the next call");
-        }
-        talked.stopped
+        self.talk(call, recorder, meters).await
     }
 
     /// Tells who calls; gives the name to ask with.
-    fn announce(&self, incoming: &Incoming) -> String {
-        let fingerprint = incoming.peer().fingerprint().to_string();
-        let who = match incoming.name() {
-            "" => fingerprint.clone(),
+    fn announce(&self, fingerprint: &str, name: &str, from: &str, tracks: &[TrackInfo]) -> String {
+        let who = match name {
+            "" => fingerprint.to_owned(),
             name => format!("\"{name}\" (unverified) {fingerprint}"),
         };
         let fields = json!({
             "peer": fingerprint,
-            "name": incoming.name(),
-            "from": incoming.from().to_string(),
-            "tracks": tracks_json(incoming.tracks()),
+            "name": name,
+            "from": from,
+            "tracks": tracks_json(tracks),
         });
-        let text = format!("{who} calls, to send {}", tracks_text(incoming.tracks()));
+        let text = format!("{who} calls, to send {}", tracks_text(tracks));
         self.app.output.event("ringing", fields, &text);
         who
     }

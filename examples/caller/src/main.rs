@@ -41,8 +41,6 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    // Goes on while files are checked.
-    kring::prepare();
     keys::restore_on_panic();
     let result = match cli.command {
         Command::Id(home) => home::show(home.home),
@@ -76,6 +74,8 @@ type Running = std::pin::Pin<Box<dyn Future<Output = Result<Exit, Failure>>>>;
 fn run(clock: Clock, common: Common, command: impl FnOnce(App) -> Running) -> Result<Exit, Failure> {
     let system =
         |error| Failure::new(Exit::Usage, format!("the system gives no threads or signals: {error}"));
+    // Not before the options and files were found good: a process must not end while its first random number is drawn.
+    kring::prepare();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(system)?;
     runtime.block_on(async {

@@ -136,7 +136,8 @@ impl Ear {
         self.thread.join().unwrap();
         let mut heard = self.heard.lock().unwrap();
         // The beginning is delivered late.
-        let mut starts = heard.starts.split_off(heard.starts.len() / 2);
+        let half = heard.starts.len() / 2;
+        let mut starts = heard.starts.split_off(half);
         starts.sort_by(f64::total_cmp);
         let samples = heard.bytes.chunks_exact(2).map(|b| f32::from(i16::from_le_bytes([b[0], b[1]])));
         Sound { start: starts[starts.len() / 4], samples: samples.collect() }
@@ -154,14 +155,14 @@ impl Sound {
         Sound { start, samples: file.samples::<i16>().map(|s| f32::from(s.unwrap())).collect() }
     }
 
-    /// A stretch of 6,000 samples a second: enough to know speech again.
+    /// A stretch of 3,000 samples a second: enough to know speech again.
     fn coarse(&self, from: f64, seconds: f64) -> Option<Vec<f32>> {
         let first = (from - self.start) * RATE as f64;
         if first < 0.0 {
             return None;
         }
         let samples = self.samples.get(first as usize..first as usize + (seconds * RATE as f64) as usize)?;
-        Some(samples.chunks_exact(8).map(|eight| eight.iter().sum::<f32>() / 8.0).collect())
+        Some(samples.chunks_exact(16).map(|part| part.iter().sum::<f32>() / 16.0).collect())
     }
 
     /// How much later, in ms, each second of this is found in `heard`, and how much alike the two are.
@@ -169,7 +170,7 @@ impl Sound {
         let energy = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>();
         let mut found = Vec::new();
         let seconds = (self.samples.len() / RATE) as u32;
-        for from in (0..seconds * 2).map(|half| self.start + f64::from(half) / 2.0) {
+        for from in (0..seconds).map(|second| self.start + f64::from(second)) {
             let (Some(said), Some(heard)) = (self.coarse(from, 1.0), heard.coarse(from - 0.1, 1.8)) else {
                 continue;
             };
@@ -177,14 +178,21 @@ impl Sound {
             if energy(&said) < 300.0 * 300.0 * said.len() as f32 {
                 continue;
             }
+            // The energy of all before a sample.
+            let sums: Vec<f32> = std::iter::once(0.0)
+                .chain(heard.iter().scan(0.0, |sum, x| {
+                    *sum += x * x;
+                    Some(*sum)
+                }))
+                .collect();
+            let own = energy(&said);
             let alike = |lag: usize| {
-                let x = &heard[lag..lag + said.len()];
-                let product: f32 = said.iter().zip(x).map(|(a, b)| a * b).sum();
-                product / (energy(&said) * energy(x)).sqrt().max(1.0)
+                let product: f32 = said.iter().zip(&heard[lag..]).map(|(a, b)| a * b).sum();
+                product / (own * (sums[lag + said.len()] - sums[lag])).sqrt().max(1.0)
             };
             let best = (0..=heard.len() - said.len()).map(|lag| (alike(lag), lag));
             let (alike, lag) = best.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
-            found.push((lag as f64 / 6.0 - 100.0, alike));
+            found.push((lag as f64 / 3.0 - 100.0, alike));
         }
         found
     }
@@ -226,8 +234,6 @@ fn what_is_said_into_a_microphone_comes_out_of_the_other_ones_speaker() {
         (&listed["microphones"][0]["default"], &listed["speakers"][0]["id"]),
         (&true.into(), &"speaker_a".into())
     );
-    let (code, _, err) = desk.run("wrong", "call @nowhere --mic device:Headset");
-    assert_ne!(code, 0, "{err}");
 
     // Also, without a standing reader such a speaker takes nothing for its first seconds.
     let ears =

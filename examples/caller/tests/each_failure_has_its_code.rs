@@ -164,8 +164,13 @@ fn a_full_disk_is_told_and_the_call_goes_on() {
 #[test]
 fn what_is_not_there_yet_is_refused_with_what_is() {
     let desk = Desk::new();
-    fails(&desk, "answer --mic device", 2, "no device support yet; use FILE.wav, tone or none");
-    fails(&desk, "answer --view window", 2, "no device support yet");
+    fails(
+        &desk,
+        "answer --camera screen:1",
+        2,
+        "cannot send a screen yet; use device, FILE.y4m, testcard or none",
+    );
+    fails(&desk, "answer --view window", 2, "cannot show pictures yet");
     fails(&desk, "answer --processing on", 2, "no sound processing yet");
     fails(&desk, "answer --relay x", 2, "--relay");
 }

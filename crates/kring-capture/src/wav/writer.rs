@@ -77,7 +77,15 @@ impl WavWriter {
         Ok(())
     }
 
-    fn failed(&self, error: io::Error) -> SinkError {
+    fn failed(&mut self, error: io::Error) -> SinkError {
+        // A full disk still takes a header in place of the one before: what did get there is kept.
+        let file = self.file.get_mut();
+        if let Ok(length) = file.metadata().map(|about| about.len()) {
+            let there = length.saturating_sub(u64::from(HEADER)) / 2;
+            // Without it the last header that was written holds.
+            let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.write_all(&header(there)));
+            let _ = file.seek(SeekFrom::End(0));
+        }
         SinkError::File { name: self.name.clone(), cause: Arc::new(error) }
     }
 }

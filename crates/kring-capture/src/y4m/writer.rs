@@ -2,7 +2,7 @@
 //! any two calls.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ pub struct Y4mWriter {
     width: u32,
     height: u32,
     pictures: u64,
+    /// Bytes of header and whole pictures.
+    length: u64,
     piece: Vec<u8>,
 }
 
@@ -33,7 +35,15 @@ impl Y4mWriter {
         let header = format!("YUV4MPEG2 W{width} H{height} F{over}:{under} Ip A1:1 C420mpeg2\n");
         let made = File::create(path).and_then(|mut file| file.write_all(header.as_bytes()).map(|()| file));
         match made {
-            Ok(file) => Ok(Self { name, file, width, height, pictures: 0, piece: Vec::new() }),
+            Ok(file) => Ok(Self {
+                name,
+                file,
+                width,
+                height,
+                pictures: 0,
+                length: header.len() as u64,
+                piece: Vec::new(),
+            }),
             Err(error) => Err(SinkError::File { name, cause: Arc::new(error) }),
         }
     }
@@ -53,6 +63,12 @@ impl Y4mWriter {
         self.piece.extend_from_slice(b"FRAME\n");
         self.piece.extend_from_slice(picture.as_bytes());
         let written = self.file.write_all(&self.piece);
+        if written.is_err() {
+            // As on a full disk: a part of a picture would make the whole file one that is cut off.
+            let _ = self.file.seek(SeekFrom::Start(self.length)).and_then(|_| self.file.set_len(self.length));
+        } else {
+            self.length += self.piece.len() as u64;
+        }
         written.map_err(|error| SinkError::File { name: self.name.clone(), cause: Arc::new(error) })?;
         self.pictures += 1;
         Ok(())

@@ -9,7 +9,7 @@ impl Call {
     /// Seals any bytes as a control message; `secret` rekeys afterwards, as after a sender key.
     #[doc(hidden)]
     pub fn hostile_control(&mut self, plaintext: &[u8], secret: bool) -> bool {
-        self.session.channel.seal(plaintext, secret, &mut self.to_stream).is_ok()
+        self.line.channel.seal(plaintext, secret, &mut self.to_stream).is_ok()
     }
 
     /// Seals any bytes as a frame, in whatever phase.
@@ -22,7 +22,7 @@ impl Call {
     #[doc(hidden)]
     #[must_use]
     pub fn held(&self) -> usize {
-        self.inbox.held() + self.session.reader.held() + self.outbox.video_bytes()
+        self.inbox.held() + self.line.reader.held() + self.outbox.video_bytes()
     }
 }
 

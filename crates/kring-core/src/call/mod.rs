@@ -4,9 +4,10 @@
 //! [`Call::send_audio`], …), then drain `poll_stream`, `poll_datagram`, `poll_event` and `poll_frame` until each gives
 //! `None`, and call [`Call::handle_timeout`] at [`Call::poll_timeout`].
 //!
-//! Guarantee: no media leaves before the call is answered, and none that came earlier gets through; whatever the peer
-//! sends, memory stays below [`MAX_MEMORY`] and the call goes on or ends with a reason.
+//! Guarantee: no media leaves before the call is answered, and none that came earlier gets through; a caller who has
+//! proven nothing yet has no name here, and nothing that it sends is opened but the proof; whatever the peer sends, memory stays below [`MAX_MEMORY`] and the call goes on or ends with a reason.
 
+mod begin;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
 mod outbox;
@@ -19,14 +20,15 @@ pub use receive::IncomingFrame;
 pub use report::{Playout, Report};
 
 use crate::control::{Message, Reason};
-use crate::crypto::{CryptoError, random_secret};
-use crate::handshake::{HandshakeError, Role, Session};
-use crate::identity::{Identity, PublicIdentity};
-use crate::keys::{Group, OwnKeys, PeerKeys, REPORT_TRACK};
+use crate::crypto::CryptoError;
+use crate::handshake::{CallId, Claim, Line, Role};
+use crate::identity::PublicIdentity;
+use crate::keys::{OwnKeys, REPORT_TRACK};
 use crate::media::audio::{Bundler, Copies, SpokenFrame};
 use crate::media::{FrameHeader, FrameInfo, MediaKind, Packetiser, padding};
 use crate::offer::{Offer, TrackInfo, TrackState};
 use crate::rate::{NetworkState, RateControl, Share};
+use crate::ticket::TicketId;
 use crate::time::Time;
 use outbox::Outbox;
 use receive::Inbox;
@@ -45,6 +47,8 @@ const DEFAULT_RATE: u32 = 2_000_000;
 const REPORT_LEN: usize = 40;
 /// Silence after which a call counts as interrupted.
 const INTERRUPTED_AFTER: Duration = Duration::from_millis(1500);
+/// How long a caller whom this side has answered ahead may take to prove itself.
+pub const PROOF_DEADLINE: Duration = Duration::from_secs(3);
 /// Most events that wait; a peer that causes more at once is up to no good.
 const MAX_EVENTS: usize = 256;
 /// A keyframe costs the sender much; the peer gets one at most this often.
@@ -84,6 +88,8 @@ pub enum Event {
     Ringing,
     /// The callee answered: from now on media flows.
     Answered,
+    /// The caller whom this side has answered ahead has proven itself.
+    Proven,
     /// The peer's tracks are these now.
     Tracks(Vec<TrackInfo>),
     /// The peer switched one of its tracks on or off.
@@ -214,9 +220,17 @@ struct OwnTrack {
     bundler: Bundler,
 }
 
+/// Who the other side is.
+enum Peer {
+    Proven(PublicIdentity),
+    /// To be proven by the first message on the stream.
+    Claimed(Claim),
+}
+
 /// A call with one peer.
 pub struct Call {
-    session: Session,
+    line: Line,
+    peer: Peer,
     phase: Phase,
     timeouts: Timeouts,
     began: Time,
@@ -242,71 +256,36 @@ pub struct Call {
 }
 
 impl Call {
-    /// The call that a session is for. `offer` is the one sent with `confirm`, at the caller; ignored at the callee.
-    ///
-    /// # Errors
-    /// [`HandshakeError::Malformed`] if the caller's offer makes no sense; [`HandshakeError::Crypto`] without
-    /// randomness.
-    pub fn new(
-        mut session: Session,
-        identity: &Identity,
-        offer: &Offer,
-        timeouts: Timeouts,
-        now: Time,
-    ) -> Result<Call, HandshakeError> {
-        let group = Group::direct(session.call_id, session.handshake_hash);
-        let (role, peer_leaf) = (session.role, session.role.other().leaf());
-        let provider = &session.provider;
-        let own = OwnKeys::new(provider.clone(), group, role.leaf(), random_secret(&**provider)?);
-        let peer_keys = PeerKeys::new(provider.clone(), group, peer_leaf);
-        let peer_offer = Offer::decode(&std::mem::take(&mut session.offer))?;
-        let mut call = Call {
-            inbox: Inbox::new(peer_keys),
-            session,
-            phase: Phase::Ringing,
-            timeouts,
-            began: now,
-            own,
-            tracks: HashMap::new(),
-            peer_offer,
-            packetiser: Packetiser::default(),
-            outbox: Outbox::default(),
-            to_stream: Vec::new(),
-            events: VecDeque::new(),
-            transport_sequence: 0,
-            last_heard: now,
-            interrupted: false,
-            next_report: now,
-            next_counts: now + REPORT_INTERVAL,
-            rate: RateControl::new(now, DEFAULT_RATE),
-            share: Share::default(),
-            report_frame: 0,
-            playout: Playout::default(),
-            stats: CallStats::default(),
-            scratch: Default::default(),
-        };
-        call.write(&Message::SenderKey(call.own.announce(identity)));
-        match role {
-            Role::Caller => call.set_tracks(offer),
-            Role::Callee => call.write(&Message::Ringing),
+    /// Who is on the other side, proven by the handshake; `None` while that is still to come, at a callee who has answered
+    /// [ahead](Call::ahead).
+    #[must_use]
+    pub fn peer(&self) -> Option<PublicIdentity> {
+        match &self.peer {
+            Peer::Proven(peer) => Some(*peer),
+            Peer::Claimed(_) => None,
         }
-        call.handle_stream(now, &[]);
-        Ok(call)
     }
 
-    /// Who is on the other side, proven by the handshake.
+    /// Which side this is.
     #[must_use]
-    pub fn peer(&self) -> PublicIdentity {
-        self.session.peer()
+    pub fn role(&self) -> Role {
+        self.line.role
     }
 
-    /// The handshake that this call stands on.
+    /// The call's name.
     #[must_use]
-    pub fn session(&self) -> &Session {
-        &self.session
+    pub fn call_id(&self) -> CallId {
+        self.line.call_id
     }
 
-    /// What the peer calls itself, sends and can receive. At the caller it is empty until the answer.
+    /// The ticket that the caller used.
+    #[must_use]
+    pub fn ticket(&self) -> TicketId {
+        self.line.ticket
+    }
+
+    /// What the peer calls itself, sends and can receive. At the caller it is empty until the answer, at a callee who has
+    /// answered ahead until the proof.
     #[must_use]
     pub fn peer_offer(&self) -> &Offer {
         &self.peer_offer
@@ -344,7 +323,7 @@ impl Call {
 
     /// Callee: takes the call with what this side sends. Without effect unless it rings here.
     pub fn answer(&mut self, now: Time, offer: &Offer) {
-        if self.phase == Phase::Ringing && self.session.role == Role::Callee {
+        if self.phase == Phase::Ringing && self.line.role == Role::Callee {
             self.write(&Message::Answer(offer.clone()));
             self.set_tracks(offer);
             self.phase = Phase::Talking;
@@ -355,7 +334,7 @@ impl Call {
 
     /// Callee: does not take the call. Without effect unless it rings here.
     pub fn decline(&mut self, reason: Reason) {
-        if self.phase == Phase::Ringing && self.session.role == Role::Callee {
+        if self.phase == Phase::Ringing && self.line.role == Role::Callee {
             self.write(&Message::Decline(reason));
             self.end(reason, EndedBy::Local);
         }
@@ -599,6 +578,10 @@ impl Call {
         if self.phase == Phase::Over {
             return None;
         }
+        if self.peer().is_none() {
+            let next = self.report_due().min(self.began + PROOF_DEADLINE);
+            return Some(self.rate.due().map_or(next, |at| next.min(at)));
+        }
         let quiet = if self.interrupted { self.timeouts.vanished } else { INTERRUPTED_AFTER };
         let mut next = self.report_due().min(self.last_heard + quiet);
         if self.phase == Phase::Talking {
@@ -618,11 +601,16 @@ impl Call {
         if self.phase == Phase::Ringing && now >= self.began + self.timeouts.ringing {
             return self.hang_up(Reason::NotAnswered);
         }
+        // A caller who is still to prove itself is not there yet, so it cannot go missing.
+        let proven = self.peer().is_some();
+        if !proven && now >= self.began + PROOF_DEADLINE {
+            return self.unproven();
+        }
         let quiet = now.since(self.last_heard);
         if quiet >= self.timeouts.vanished {
             return self.end(Reason::Vanished, EndedBy::Network);
         }
-        if quiet >= INTERRUPTED_AFTER && !self.interrupted {
+        if proven && quiet >= INTERRUPTED_AFTER && !self.interrupted {
             self.interrupted = true;
             self.event(Event::Interrupted);
         }
@@ -670,9 +658,9 @@ impl Call {
     }
 
     fn write(&mut self, message: &Message) {
-        let written = message.encode(&*self.session.provider).and_then(|bytes| {
-            self.session.channel.seal(&bytes, message.carries_secret(), &mut self.to_stream)
-        });
+        let written = message
+            .encode(&*self.line.provider)
+            .and_then(|bytes| self.line.channel.seal(&bytes, message.carries_secret(), &mut self.to_stream));
         if written.is_err() {
             self.end(Reason::ProtocolError, EndedBy::Local);
         }

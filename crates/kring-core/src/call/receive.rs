@@ -4,14 +4,15 @@
 //! counted and dropped, what cannot be opened yet waits at most 500 ms, bounded.
 
 use super::report::{Arrivals, decode};
-use super::{Call, EndedBy, Event, KEYFRAME_INTERVAL, Phase};
+use super::{Call, EndedBy, Event, KEYFRAME_INTERVAL, Peer, Phase};
 use crate::control::{Message, Reason};
 use crate::handshake::Role;
+use crate::identity::PublicIdentity;
 use crate::keys::{Kid, OpenError, PeerKeys, REPORT_TRACK};
 use crate::media::audio::Bundle;
 use crate::media::seen::Seen;
 use crate::media::{FrameHeader, FrameInfo, MediaKind, Reassembler, parse, parse_padding, unwrap_capture};
-use crate::offer::TrackState;
+use crate::offer::{Offer, TrackState};
 use crate::time::Time;
 use sframe::header::SframeHeader;
 use std::collections::{HashMap, VecDeque};
@@ -114,21 +115,28 @@ impl Call {
         if self.phase == Phase::Over {
             return;
         }
-        self.session.reader.push(bytes);
+        self.line.reader.push(bytes);
         while self.phase != Phase::Over {
-            let frame = match self.session.reader.next(MAX_CONTROL) {
+            let frame = match self.line.reader.next(MAX_CONTROL) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return,
                 Err(_) => return self.violation("an overlong control message"),
             };
-            let Ok(plaintext) = self.session.channel.open(frame) else {
+            let Ok(plaintext) = self.line.channel.open(frame) else {
                 return self.violation("a control message that does not open");
             };
+            if let Peer::Claimed(claim) = &self.peer {
+                let proof =
+                    claim.prove(&plaintext).and_then(|(peer, offer)| Ok((peer, Offer::decode(&offer)?)));
+                let Ok((peer, offer)) = proof else { return self.unproven() };
+                self.proven(now, peer, offer);
+                continue;
+            }
             let Ok(message) = Message::decode(&plaintext) else {
                 return self.violation("a malformed control message");
             };
             if message.as_ref().is_some_and(Message::carries_secret) {
-                self.session.channel.rekey_incoming();
+                self.line.channel.rekey_incoming();
             }
             self.heard(now);
             if let Some(message) = message {
@@ -137,13 +145,27 @@ impl Call {
         }
     }
 
+    fn proven(&mut self, now: Time, peer: PublicIdentity, offer: Offer) {
+        self.peer = Peer::Proven(peer);
+        let tracks = offer.tracks.clone();
+        self.peer_offer = offer;
+        self.event(Event::Proven);
+        self.event(Event::Tracks(tracks));
+        self.heard(now);
+    }
+
+    /// The caller whom this side has answered ahead proves nothing, or not in time.
+    pub(super) fn unproven(&mut self) {
+        self.violation("no proof of who calls");
+    }
+
     fn violation(&mut self, what: &'static str) {
         tracing::debug!(what, "the peer broke the protocol");
         self.hang_up(Reason::ProtocolError);
     }
 
     fn message(&mut self, now: Time, message: Message) {
-        let (caller, ringing) = (self.session.role == Role::Caller, self.phase == Phase::Ringing);
+        let (caller, ringing) = (self.line.role == Role::Caller, self.phase == Phase::Ringing);
         match message {
             Message::Ringing if caller && ringing => self.event(Event::Ringing),
             Message::Answer(offer) if caller && ringing => {
@@ -157,8 +179,7 @@ impl Call {
             Message::Decline(reason) if caller && ringing => self.end(reason, EndedBy::Peer),
             Message::Hangup(reason) => self.end(reason, EndedBy::Peer),
             Message::SenderKey(key) => {
-                let peer = self.session.peer;
-                if self.inbox.keys.take(key, &peer, now) {
+                if self.peer().is_some_and(|peer| self.inbox.keys.take(key, &peer, now)) {
                     self.retry_waiting(now);
                 } else {
                     self.violation("a sender key out of order or not signed by its owner");
@@ -212,7 +233,7 @@ impl Call {
         self.stats.bytes_received += bytes.len() as u64;
         self.inbox.arrivals.add(now, packet.hop.transport_sequence, packet.hop.send_time);
         // Parts of nobody's frames are not kept: a peer has 16 streams, not 2,048.
-        let leaf = self.session.role.other().leaf();
+        let leaf = self.line.role.other().leaf();
         if packet.hop.fragment.is_some_and(|f| f.stream & 127 != u16::from(leaf)) {
             self.inbox.dropped += 1;
             return;

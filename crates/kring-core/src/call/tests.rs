@@ -1,7 +1,10 @@
+mod ahead;
+
 use super::*;
 use crate::crypto::Provider;
 use crate::crypto::aws_lc::AwsLc;
 use crate::handshake::{Accept, Acceptor, Binding, Dial, Progress};
+use crate::identity::Identity;
 use crate::media::audio::Copies;
 use crate::offer::TrackSource;
 use crate::ticket::Ticket;

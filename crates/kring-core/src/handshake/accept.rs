@@ -4,10 +4,10 @@ use super::channel::{MAX_FRAME, put_frame};
 use super::replay::ReplayCache;
 use super::{
     Binding, CallId, Channel, F_CALL_ID, F_CERTIFICATE, F_OFFER, F_TIME, F_VERSION, FrameReader, HINT_LEN,
-    HandshakeError, MAX_HANDSHAKE_FRAME, Role, Session, VERSION, builder,
+    HandshakeError, Line, MAX_HANDSHAKE_FRAME, Role, Session, VERSION, builder,
 };
 use crate::crypto::{Provider, Secret32, kdf};
-use crate::identity::{Certificate, Identity};
+use crate::identity::{Certificate, Identity, PublicIdentity};
 use crate::ticket::{Ticket, TicketId};
 use crate::time::WallTime;
 use crate::wire::{self, Fields};
@@ -91,6 +91,15 @@ impl Acceptor {
         self.counters
     }
 
+    /// Counts what became of a [`Claimed`] channel.
+    pub fn count_claimed(&mut self, proven: bool) {
+        if proven {
+            self.counters.completed += 1;
+        } else {
+            self.counters.invalid += 1;
+        }
+    }
+
     fn count(&mut self, error: HandshakeError) -> HandshakeError {
         let counter = match error {
             HandshakeError::UnknownHint => &mut self.counters.unknown_hint,
@@ -121,17 +130,40 @@ pub enum Progress {
 
 enum State {
     Message1,
-    Confirm(Box<Claim>),
+    Confirm(Box<Claimed>),
     Failed,
 }
 
+/// A channel on which only the caller's device can read, whoever that is: the callee has answered message 1 and has yet
+/// to see `confirm`. It has no name, and nothing rings for it; all that it is good for is to send ahead to whoever holds
+/// the ticket ([`Call::ahead`](crate::call::Call::ahead)).
+pub struct Claimed {
+    pub(crate) line: Line,
+    pub(crate) claim: Claim,
+}
+
 /// What message 1 claims and `confirm` has to prove.
-struct Claim {
-    channel: Channel,
+pub(crate) struct Claim {
     noise: [u8; 32],
-    call_id: CallId,
-    handshake_hash: [u8; 32],
-    ticket: TicketId,
+    /// When message 1 came.
+    at: WallTime,
+}
+
+impl Claim {
+    /// Who the caller is and what it offers, by the opened `confirm`.
+    pub(crate) fn prove(&self, confirm: &[u8]) -> Result<(PublicIdentity, Vec<u8>), HandshakeError> {
+        let (mut certificate, mut offer) = (None, Vec::new());
+        for field in Fields(confirm) {
+            match field? {
+                (F_CERTIFICATE, value) => certificate = Some(Certificate::decode(value)?),
+                (F_OFFER, value) => offer = value.to_vec(),
+                _ => {}
+            }
+        }
+        let certificate = certificate.ok_or(HandshakeError::Malformed)?;
+        certificate.check(&self.noise, self.at)?;
+        Ok((certificate.identity, offer))
+    }
 }
 
 /// A handshake begun by the other side.
@@ -162,10 +194,13 @@ impl Accept {
             // Nothing is buffered that nobody will read.
             return Err(HandshakeError::Failed);
         }
-        self.reader.push(bytes);
+        match &mut self.state {
+            State::Confirm(claimed) => claimed.line.reader.push(bytes),
+            _ => self.reader.push(bytes),
+        }
         let result = match std::mem::replace(&mut self.state, State::Failed) {
             State::Message1 => self.message_1(acceptor, now),
-            State::Confirm(claim) => self.confirm(claim, acceptor, now),
+            State::Confirm(claimed) => self.confirm(claimed, acceptor),
             State::Failed => Err(HandshakeError::Failed),
         };
         result.map_err(|e| acceptor.count(e))
@@ -224,44 +259,42 @@ impl Accept {
 
         let ticket = ticket.id;
         let (channel, handshake_hash) = Channel::new(state)?;
-        self.state = State::Confirm(Box::new(Claim { channel, noise, call_id, handshake_hash, ticket }));
+        let line = Line {
+            role: Role::Callee,
+            call_id,
+            handshake_hash,
+            channel,
+            reader: std::mem::take(&mut self.reader),
+            provider: acceptor.provider.clone(),
+            ticket,
+        };
+        self.state = State::Confirm(Box::new(Claimed { line, claim: Claim { noise, at: now } }));
         Ok(Progress::Reply(out))
+    }
+
+    /// Once message 2 is written: the channel to whoever holds the ticket, for a callee who has consented to answer
+    /// anyone who does. `None` at any other time.
+    #[must_use]
+    pub fn claimed(self) -> Option<Claimed> {
+        match self.state {
+            State::Confirm(claimed) => Some(*claimed),
+            State::Message1 | State::Failed => None,
+        }
     }
 
     fn confirm(
         &mut self,
-        mut claim: Box<Claim>,
+        mut claimed: Box<Claimed>,
         acceptor: &mut Acceptor,
-        now: WallTime,
     ) -> Result<Progress, HandshakeError> {
-        let frame = self.reader.next(MAX_FRAME).map_err(|_| HandshakeError::Malformed)?;
-        let Some(frame) = frame else {
-            self.state = State::Confirm(claim);
+        let line = &mut claimed.line;
+        let Some(frame) = line.reader.next(MAX_FRAME).map_err(|_| HandshakeError::Malformed)? else {
+            self.state = State::Confirm(claimed);
             return Ok(Progress::Waiting);
         };
-        let confirm = claim.channel.open(frame)?;
-        let (mut certificate, mut offer) = (None, Vec::new());
-        for field in Fields(&confirm) {
-            match field? {
-                (F_CERTIFICATE, value) => certificate = Some(Certificate::decode(value)?),
-                (F_OFFER, value) => offer = value.to_vec(),
-                _ => {}
-            }
-        }
-        let certificate = certificate.ok_or(HandshakeError::Malformed)?;
-        certificate.check(&claim.noise, now)?;
+        let confirm = line.channel.open(frame)?;
+        let (peer, offer) = claimed.claim.prove(&confirm)?;
         acceptor.counters.completed += 1;
-        Ok(Progress::Done(Box::new(Session {
-            role: Role::Callee,
-            call_id: claim.call_id,
-            version: VERSION,
-            peer: certificate.identity,
-            handshake_hash: claim.handshake_hash,
-            channel: claim.channel,
-            reader: std::mem::take(&mut self.reader),
-            provider: acceptor.provider.clone(),
-            offer,
-            ticket: claim.ticket,
-        })))
+        Ok(Progress::Done(Box::new(Session { line: claimed.line, version: VERSION, peer, offer })))
     }
 }

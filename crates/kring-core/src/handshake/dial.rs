@@ -3,7 +3,7 @@
 use super::channel::put_frame;
 use super::{
     Binding, CallId, Channel, F_CALL_ID, F_CERTIFICATE, F_OFFER, F_TIME, F_VERSION, FrameReader,
-    HandshakeError, MAX_HANDSHAKE_FRAME, Role, Session, VERSION, builder,
+    HandshakeError, Line, MAX_HANDSHAKE_FRAME, Role, Session, VERSION, builder,
 };
 use crate::crypto::Provider;
 use crate::identity::{Certificate, CertificateError, Fingerprint, Identity};
@@ -74,6 +74,11 @@ impl Dial {
         Ok((dial, out))
     }
 
+    #[cfg(test)]
+    pub(crate) fn set_certificate(&mut self, certificate: Certificate) {
+        self.certificate = certificate;
+    }
+
     #[cfg(feature = "fuzzing")]
     pub(super) fn take_state(&mut self) -> Option<snow::HandshakeState> {
         self.state.take()
@@ -126,18 +131,16 @@ impl Dial {
         let mut out = Vec::new();
         channel.seal(&confirm, false, &mut out)?;
 
-        let session = Session {
+        let line = Line {
             role: Role::Caller,
             call_id: self.call_id,
-            version,
-            peer: certificate.identity,
             handshake_hash,
             channel,
             reader: std::mem::take(&mut self.reader),
             provider: self.provider.clone(),
-            offer: Vec::new(),
             ticket: self.ticket,
         };
+        let session = Session { line, version, peer: certificate.identity, offer: Vec::new() };
         Ok(Some((session, out)))
     }
 }

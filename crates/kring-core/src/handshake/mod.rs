@@ -8,7 +8,9 @@
 //!
 //! Guarantee: a [`Session`] exists at the callee only once `confirm` has been opened, so only then does it know that
 //! the caller holds the static key that message 1 named; nothing may ring before. Message 1 alone proves too little:
-//! it can be replayed, and whoever stole the callee's static key can forge it for any caller.
+//! it can be replayed, and whoever stole the callee's static key can forge it for any caller. The one exception is a
+//! callee who has consented to answer whoever holds the ticket: it may send ahead on a [`Claimed`] channel, which only
+//! the holder of that static key can read, but it learns, plays and names nothing before `confirm`.
 //!
 //! Each message stands in a frame: two bytes of length, big-endian, then the message.
 
@@ -21,7 +23,8 @@ mod replay;
 #[cfg(all(test, feature = "aws-lc"))]
 mod tests;
 
-pub use accept::{Accept, Acceptor, Counters, MAX_TICKETS, Progress};
+pub(crate) use accept::Claim;
+pub use accept::{Accept, Acceptor, Claimed, Counters, MAX_TICKETS, Progress};
 pub(crate) use channel::{Channel, FrameReader};
 pub use dial::Dial;
 
@@ -119,19 +122,24 @@ impl Binding {
     }
 }
 
-/// Two devices that have proven themselves to each other, and the encrypted channel between them.
-pub struct Session {
+/// The encrypted channel between two devices, and what the handshake has settled.
+pub(crate) struct Line {
     pub(crate) role: Role,
     pub(crate) call_id: CallId,
-    pub(crate) version: u64,
-    pub(crate) peer: PublicIdentity,
     pub(crate) handshake_hash: [u8; 32],
     pub(crate) channel: Channel,
     pub(crate) reader: FrameReader,
     pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) ticket: TicketId,
+}
+
+/// Two devices that have proven themselves to each other, and the encrypted channel between them.
+pub struct Session {
+    pub(crate) line: Line,
+    pub(crate) version: u64,
+    pub(crate) peer: PublicIdentity,
     /// At the callee: what came with `confirm`.
     pub(crate) offer: Vec<u8>,
-    pub(crate) ticket: TicketId,
 }
 
 impl Session {
@@ -144,19 +152,19 @@ impl Session {
     /// Which side this is.
     #[must_use]
     pub fn role(&self) -> Role {
-        self.role
+        self.line.role
     }
 
     /// The call's name.
     #[must_use]
     pub fn call_id(&self) -> CallId {
-        self.call_id
+        self.line.call_id
     }
 
     /// The ticket that the caller used.
     #[must_use]
     pub fn ticket(&self) -> TicketId {
-        self.ticket
+        self.line.ticket
     }
 
     /// The protocol version that both agreed on.

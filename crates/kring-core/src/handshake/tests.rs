@@ -63,20 +63,20 @@ fn both_sides_prove_themselves_and_share_a_channel() {
     assert_eq!(caller.peer, p.callee.public());
     assert_eq!(callee.peer, p.caller.public());
     assert_eq!(callee.offer, b"offer");
-    assert_eq!(caller.handshake_hash, callee.handshake_hash);
-    assert_eq!(caller.call_id, callee.call_id);
+    assert_eq!(caller.line.handshake_hash, callee.line.handshake_hash);
+    assert_eq!(caller.line.call_id, callee.line.call_id);
     assert_eq!(p.acceptor.counters().completed, 1);
 
     // The channel rekeys one direction after a secret, and only that one.
     let mut wire = Vec::new();
-    caller.channel.seal(b"secret", true, &mut wire).unwrap();
-    caller.channel.seal(b"after", false, &mut wire).unwrap();
-    callee.reader.push(&wire);
-    let frame = callee.reader.next(1000).unwrap().unwrap().to_vec();
-    assert_eq!(&callee.channel.open(&frame).unwrap()[..], b"secret");
-    callee.channel.rekey_incoming();
-    let frame = callee.reader.next(1000).unwrap().unwrap().to_vec();
-    assert_eq!(&callee.channel.open(&frame).unwrap()[..], b"after");
+    caller.line.channel.seal(b"secret", true, &mut wire).unwrap();
+    caller.line.channel.seal(b"after", false, &mut wire).unwrap();
+    callee.line.reader.push(&wire);
+    let frame = callee.line.reader.next(1000).unwrap().unwrap().to_vec();
+    assert_eq!(&callee.line.channel.open(&frame).unwrap()[..], b"secret");
+    callee.line.channel.rekey_incoming();
+    let frame = callee.line.reader.next(1000).unwrap().unwrap().to_vec();
+    assert_eq!(&callee.line.channel.open(&frame).unwrap()[..], b"after");
 }
 
 #[test]

@@ -48,8 +48,8 @@ pub const MIN_RATE: f64 = 20_000.0;
 pub const START_RATE: f64 = 300_000.0;
 /// IPv4, UDP and QUIC around each datagram, in bytes.
 pub const OVERHEAD: u32 = 28 + 30;
-/// Without a report for so long, pictures stop.
-const SILENCE: Duration = Duration::from_millis(500);
+/// Without a report for so long and three times what usually lies between two, pictures stop.
+const SILENCE: Duration = Duration::from_millis(350);
 /// And the estimate is taken down so much each half of that time.
 const SILENT_DECREASE: f64 = 0.6;
 /// After overuse the estimate is so much of what is delivered.
@@ -113,8 +113,9 @@ pub struct RateControl {
     dipped: bool,
     /// The highest estimate of the last second, and when it was that.
     held_estimate: (f64, Time),
-    /// Reports taken.
+    /// Reports taken, and the time between them, smoothed.
     reports: u64,
+    reports_apart: Duration,
 }
 
 impl RateControl {
@@ -144,6 +145,7 @@ impl RateControl {
             dipped: false,
             held_estimate: (START_RATE, now),
             reports: 0,
+            reports_apart: Duration::from_millis(100),
         };
         control.pace(now);
         control
@@ -186,7 +188,9 @@ impl RateControl {
         if news.received.is_empty() && news.judged.is_empty() {
             return;
         }
-        self.heard = Some(now);
+        if let Some(heard) = self.heard.replace(now).filter(|_| self.silent.is_none()) {
+            self.reports_apart = (self.reports_apart * 7 + now.since(heard).min(Duration::from_secs(1))) / 8;
+        }
         self.reports += 1;
         if self.silent.take().is_some() {
             self.thaw(now);
@@ -230,19 +234,20 @@ impl RateControl {
         }
         if let Some(limit) = self.loss_limit.filter(|limit| observed && *limit < self.estimate) {
             self.estimate = limit * 0.95;
-            self.learn(limit);
-            self.prober.refuted(now);
+            self.prober.refuted(now, limit);
             self.prober.postpone(now + Duration::from_millis(1000));
         }
         if let Some(shown) = self.prober.result(now, round_trip, self.loss.recent()) {
-            let more = shown > self.estimate * 1.1 && !self.is_overused();
+            // On a link that is known to be full, only what passes untouched shows room.
+            let room = shown.passed || self.capacity.is_none();
+            let more = room && shown.rate > self.estimate * 1.1 && !self.is_overused();
             if more {
-                self.estimate = shown.min(self.ceiling());
-                if self.capacity.is_some_and(|(mean, _)| shown > mean * 1.2) {
+                self.estimate = shown.rate.min(self.ceiling());
+                if self.capacity.is_some_and(|(mean, _)| shown.rate > mean * 1.2) {
                     self.capacity = None;
                 }
             }
-            self.prober.learned(now, more);
+            self.prober.learned(now, more.then_some(shown.rate));
         }
         self.estimate = self.estimate.clamp(MIN_RATE, self.ceiling());
         let (held, since) = self.held_estimate;
@@ -271,7 +276,7 @@ impl RateControl {
         // Never up: what was in the queue may come in a rush.
         self.estimate = (delivered * DECREASE).min(self.estimate * 0.97);
         self.overused = Some(now);
-        self.prober.refuted(now);
+        self.prober.refuted(now, delivered);
     }
 
     /// Notes at which rate the link was full.
@@ -347,7 +352,7 @@ impl RateControl {
                     self.prober.begin((self.estimate * times).min(self.ceiling() * 1.1));
                 }
                 (true, false) => self.prober.postpone(now + Duration::from_millis(100)),
-                (false, _) => self.prober.learned(now, false),
+                (false, _) => self.prober.learned(now, None),
             }
         }
         self.pace(now);
@@ -365,7 +370,7 @@ impl RateControl {
         if self.history.in_flight() == 0 {
             return None;
         }
-        self.silent.map(step).or_else(|| self.heard.map(|heard| heard + SILENCE.max(self.round_trip() * 3)))
+        self.silent.map(step).or_else(|| self.heard.map(|heard| heard + SILENCE + self.reports_apart * 3))
     }
 
     /// The network is back: what was known of its queue is void, and its rate may be another.

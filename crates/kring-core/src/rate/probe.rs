@@ -21,6 +21,15 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// Where bursts mislead, they come no more often than that in the end.
 const DISTRUST: Duration = Duration::from_secs(48);
 
+/// What a burst showed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    /// In bit/s.
+    pub(super) rate: f64,
+    /// Whether it came as it was sent. Else the link was full for a moment, and others on it paid for a part.
+    pub(super) passed: bool,
+}
+
 /// A burst on its way out.
 #[derive(Clone, Copy, Debug)]
 struct Burst {
@@ -55,8 +64,8 @@ pub(super) struct Prober {
     interval: Duration,
     /// The longest time between bursts; longer where they mislead.
     most: Duration,
-    /// When one last showed more.
-    success: Option<Time>,
+    /// When one last showed more, and what.
+    success: Option<(Time, f64)>,
     /// How often in a row a burst told nothing.
     silent: u32,
 }
@@ -161,8 +170,8 @@ impl Prober {
         }
     }
 
-    /// What the burst showed, in bit/s, once enough is known. `loss` is the share that gets lost anyway.
-    pub(super) fn result(&mut self, now: Time, round_trip: Duration, loss: f64) -> Option<f64> {
+    /// What the burst showed, once enough is known. `loss` is the share that gets lost anyway.
+    pub(super) fn result(&mut self, now: Time, round_trip: Duration, loss: f64) -> Option<Shown> {
         let flight = self.flight.filter(|_| self.burst.is_none())?;
         let (first, last) = flight.sent?;
         let late = now.since(last) > round_trip + PATIENCE;
@@ -187,25 +196,27 @@ impl Prober {
         let came_in = ((came_last - came_first) as f64 / 1e6).max(0.000_5);
         let sent = f64::from(flight.bytes - flight.last_size) * 8.0 / sent_in;
         let came = f64::from(flight.bytes - flight.first_size) * 8.0 / came_in;
-        Some(if came >= 0.9 * sent { sent.min(came) } else { came * 0.95 })
+        let passed = came >= 0.9 * sent;
+        Some(Shown { rate: if passed { sent.min(came) } else { came * 0.95 }, passed })
     }
 
     /// Says whether it showed more than was known, which decides when the next one follows.
-    pub(super) fn learned(&mut self, now: Time, more: bool) {
-        if more {
+    pub(super) fn learned(&mut self, now: Time, more: Option<f64>) {
+        if let Some(shown) = more {
             self.interval = INTERVAL.0.min(self.most);
             self.next_at = now;
-            self.success = Some(now);
+            self.success = Some((now, shown));
         } else {
             self.next_at = now + self.interval;
             self.interval = (self.interval * 3 / 2).min(self.most);
         }
     }
 
-    /// The rate turned out too high. If that was a burst's advice, the next ones are rarer: a token bucket, say, lets
+    /// The rate turned out too high, by far: only `rate` passes. If that was a burst's advice, the next ones are rarer: a token bucket, say, lets
     /// bursts through whose rate it does not carry.
-    pub(super) fn refuted(&mut self, now: Time) {
-        if self.success.take().is_some_and(|at| now.since(at) < Duration::from_secs(2)) {
+    pub(super) fn refuted(&mut self, now: Time, rate: f64) {
+        let misled = |(at, shown)| now.since(at) < Duration::from_secs(2) && rate < 0.6 * shown;
+        if self.success.take().is_some_and(misled) {
             self.most = (self.most * 2).min(DISTRUST);
             self.interval = self.most;
             self.next_at = now + self.interval;

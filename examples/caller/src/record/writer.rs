@@ -7,15 +7,13 @@ use kring::capture::{SinkError, VideoFormat, WavWriter, Y4mWriter};
 use kring::codec::Picture;
 use serde_json::{Value, json};
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Instant;
 
-/// How long the log may lag behind.
-const FLUSH: Duration = Duration::from_millis(500);
 /// Pictures that wait for the announced size; then the first one's own is taken.
 const MAX_EARLY: usize = 10;
 /// The most pixels of an announced size that are believed: the other side must not fill the disk with them.
@@ -25,10 +23,30 @@ pub(super) struct Writer {
     clock: Clock,
     output: Arc<Output>,
     counts: Arc<Counts>,
-    log: Option<BufWriter<File>>,
-    flushed: Instant,
+    log: Option<Lines>,
     sound: Option<WavWriter>,
     pictures: Pictures,
+}
+
+/// A file that ends with a whole line after every write, even one that failed.
+struct Lines {
+    file: File,
+    length: u64,
+}
+
+impl Lines {
+    fn write(&mut self, line: &Value) -> io::Result<()> {
+        let line = format!("{line}\n");
+        let written = self.file.write_all(line.as_bytes());
+        match &written {
+            Ok(()) => self.length += line.len() as u64,
+            Err(_) => {
+                let _ =
+                    self.file.seek(SeekFrom::Start(self.length)).and_then(|_| self.file.set_len(self.length));
+            }
+        }
+        written
+    }
 }
 
 struct Pictures {
@@ -65,8 +83,7 @@ impl Writer {
             clock,
             output,
             counts,
-            log: Some(BufWriter::new(log)),
-            flushed: Instant::now(),
+            log: Some(Lines { file: log, length: 0 }),
             sound: Some(sound),
             pictures,
         })
@@ -74,13 +91,9 @@ impl Writer {
 
     pub(super) fn run(mut self, messages: &Receiver<Message>, spare: &SyncSender<Picture>) {
         loop {
-            match messages.recv_timeout(FLUSH) {
-                Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
+            match messages.recv() {
+                Ok(Message::End) | Err(_) => break,
                 Ok(message) => self.take(message, spare),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            if self.flushed.elapsed() >= FLUSH {
-                self.flush();
             }
         }
         self.early(spare);
@@ -89,7 +102,6 @@ impl Writer {
         {
             self.trouble("sound", error);
         }
-        self.flush();
         self.account();
     }
 
@@ -131,18 +143,10 @@ impl Writer {
 
     fn line(&mut self, line: &Value) {
         let written = match &mut self.log {
-            Some(log) => writeln!(log, "{line}"),
+            Some(log) => log.write(line),
             None => Ok(()),
         };
         if let Err(error) = written {
-            self.log = None;
-            self.trouble("log", error);
-        }
-    }
-
-    fn flush(&mut self) {
-        self.flushed = Instant::now();
-        if let Some(Err(error)) = self.log.as_mut().map(Write::flush) {
             self.log = None;
             self.trouble("log", error);
         }

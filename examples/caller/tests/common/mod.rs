@@ -37,9 +37,21 @@ impl Desk {
     /// Starts `kring` with these arguments, as `who`, whose home it gets. A first word beginning with `call` or
     /// `answer` gets a loopback address.
     pub(crate) fn start(&self, who: &str, arguments: &str) -> Program {
+        self.start_by(Command::new(env!("CARGO_BIN_EXE_kring")), who, arguments)
+    }
+
+    /// Runs `kring` to its end in a shell that did `script` before, which ends by `exec "$0" "$@"`.
+    pub(crate) fn run_under(&self, who: &str, script: &str, arguments: &str) -> (i32, String, String) {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_kring")]);
+        let mut program = self.start_by(command, who, arguments);
+        let code = program.wait();
+        (code, program.out(), program.err())
+    }
+
+    fn start_by(&self, mut command: Command, who: &str, arguments: &str) -> Program {
         let home = self.path(&format!("home-{who}"));
         let (out, err) = (self.path(&format!("{who}.out")), self.path(&format!("{who}.err")));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kring"));
         command.args(arguments.split_whitespace()).current_dir(self.folder.path());
         command.envs(self.environment.borrow().iter().map(|(name, value)| (name, value)));
         if !arguments.starts_with("devices") {

@@ -1,0 +1,110 @@
+//! How a call begins: with a peer who is proven, or ahead of the proof.
+//!
+//! Guarantee: a call has a peer at once only where a [`Session`] proves one; else the first message on the stream has to.
+
+use super::outbox::Outbox;
+use super::receive::Inbox;
+use super::{Call, CallStats, DEFAULT_RATE, Peer, Phase, Playout, REPORT_INTERVAL, Timeouts};
+use crate::control::Message;
+use crate::crypto::random_secret;
+use crate::handshake::{Claimed, HandshakeError, Line, Role, Session};
+use crate::identity::Identity;
+use crate::keys::{Group, OwnKeys, PeerKeys};
+use crate::media::Packetiser;
+use crate::offer::Offer;
+use crate::rate::{RateControl, Share};
+use crate::time::Time;
+use std::collections::{HashMap, VecDeque};
+
+impl Call {
+    /// The call that a session is for. `offer` is the one sent with `confirm`, at the caller; ignored at the callee.
+    ///
+    /// # Errors
+    /// [`HandshakeError::Malformed`] if the caller's offer makes no sense; [`HandshakeError::Crypto`] without
+    /// randomness.
+    pub fn new(
+        session: Session,
+        identity: &Identity,
+        offer: &Offer,
+        timeouts: Timeouts,
+        now: Time,
+    ) -> Result<Call, HandshakeError> {
+        let peer_offer = Offer::decode(&session.offer)?;
+        let mut call =
+            Call::begin(session.line, Peer::Proven(session.peer), peer_offer, identity, timeouts, now)?;
+        if call.line.role == Role::Caller {
+            call.set_tracks(offer);
+        }
+        call.handle_stream(now, &[]);
+        Ok(call)
+    }
+
+    /// Callee: answers whoever holds the ticket, right behind message 2 and before `confirm`. Only for somebody who has
+    /// consented to that; and `offer` may name codecs only that every implementation receives.
+    ///
+    /// What is sent is sealed for the device that message 1 named. The caller has no name ([`peer`](Call::peer) is `None`)
+    /// and nothing of what it sends is opened until it has proven itself ([`Event::Proven`](super::Event::Proven)); if it does not within
+    /// [`PROOF_DEADLINE`](super::PROOF_DEADLINE), the call ends.
+    ///
+    /// # Errors
+    /// [`HandshakeError::Crypto`] without randomness.
+    pub fn ahead(
+        claimed: Claimed,
+        identity: &Identity,
+        offer: &Offer,
+        timeouts: Timeouts,
+        now: Time,
+    ) -> Result<Call, HandshakeError> {
+        let peer = Peer::Claimed(claimed.claim);
+        let mut call = Call::begin(claimed.line, peer, Offer::default(), identity, timeouts, now)?;
+        call.answer(now, offer);
+        call.handle_stream(now, &[]);
+        Ok(call)
+    }
+
+    fn begin(
+        line: Line,
+        peer: Peer,
+        peer_offer: Offer,
+        identity: &Identity,
+        timeouts: Timeouts,
+        now: Time,
+    ) -> Result<Call, HandshakeError> {
+        let group = Group::direct(line.call_id, line.handshake_hash);
+        let (role, peer_leaf) = (line.role, line.role.other().leaf());
+        let provider = &line.provider;
+        let own = OwnKeys::new(provider.clone(), group, role.leaf(), random_secret(&**provider)?);
+        let peer_keys = PeerKeys::new(provider.clone(), group, peer_leaf);
+        let mut call = Call {
+            inbox: Inbox::new(peer_keys),
+            line,
+            peer,
+            phase: Phase::Ringing,
+            timeouts,
+            began: now,
+            own,
+            tracks: HashMap::new(),
+            peer_offer,
+            packetiser: Packetiser::default(),
+            outbox: Outbox::default(),
+            to_stream: Vec::new(),
+            events: VecDeque::new(),
+            transport_sequence: 0,
+            last_heard: now,
+            interrupted: false,
+            next_report: now,
+            next_counts: now + REPORT_INTERVAL,
+            rate: RateControl::new(now, DEFAULT_RATE),
+            share: Share::default(),
+            report_frame: 0,
+            playout: Playout::default(),
+            stats: CallStats::default(),
+            scratch: Default::default(),
+        };
+        call.write(&Message::SenderKey(call.own.announce(identity)));
+        if role == Role::Callee {
+            call.write(&Message::Ringing);
+        }
+        Ok(call)
+    }
+}
