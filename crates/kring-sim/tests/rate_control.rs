@@ -96,8 +96,11 @@ fn two_calls_share_a_bottleneck() {
 fn beside_a_tcp_flow_voice_lives_and_so_does_tcp() {
     let spec: kring_sim::link::Spec = "delay=25,rate=1500,queue=300".parse().unwrap();
     let tcp = Party { from: 5, to: 60, kind: Kind::Tcp };
-    let case =
-        Case { links: [spec.clone(), spec], parties: vec![Party { from: 0, to: 60, kind: CALL }, tcp], seconds: 60 };
+    let case = Case {
+        links: [spec.clone(), spec],
+        parties: vec![Party { from: 0, to: 60, kind: CALL }, tcp],
+        seconds: 60,
+    };
     for seed in 0..3 {
         let figures = run(&case, seed);
         let tcp = figures[1][0].mean_kbits(15, 60);

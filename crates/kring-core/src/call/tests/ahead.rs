@@ -51,7 +51,7 @@ fn the_caller_hears_the_callee_at_once_and_is_heard_once_it_is_proven() {
     assert_eq!(events(&mut callee), [Event::Answered]);
     assert_eq!((callee.peer(), callee.peer_offer()), (None, &Offer::default()));
     let duration = Duration::from_millis(20);
-    callee.send_audio(0, Time::ZERO, duration, 30, b"who is it?").unwrap();
+    callee.send_audio(0, Time::ZERO, duration, 30, b"who is it?", &Copies::default()).unwrap();
     let stream = [second, callee.poll_stream().unwrap()].concat();
 
     let (mut caller, confirm) = met(&anna, &mut dial, &stream);
@@ -61,7 +61,7 @@ fn the_caller_hears_the_callee_at_once_and_is_heard_once_it_is_proven() {
     assert_eq!(caller.poll_frame().unwrap().payload, b"who is it?");
 
     // What overtakes the proof waits for it.
-    caller.send_audio(0, Time::ZERO, duration, 30, b"Anna").unwrap();
+    caller.send_audio(0, Time::ZERO, duration, 30, b"Anna", &Copies::default()).unwrap();
     callee.handle_datagram(Time::ZERO, &caller.poll_datagram(Time::ZERO).unwrap());
     assert!(callee.poll_frame().is_none() && callee.peer().is_none());
     // One by one: nothing happens before the last byte of confirm.
@@ -89,7 +89,7 @@ fn a_caller_who_proves_nothing_is_left_after_three_seconds() {
     let ended = Event::Ended { reason: Reason::ProtocolError, by: EndedBy::Local };
     assert_eq!(events(&mut callee), [Event::Answered, ended]);
     assert_eq!(callee.peer(), None);
-    let sent = callee.send_audio(0, now, Duration::from_millis(20), 30, b"more");
+    let sent = callee.send_audio(0, now, Duration::from_millis(20), 30, b"more", &Copies::default());
     assert_eq!(sent, Err(SendError::NotTalking));
 }
 
