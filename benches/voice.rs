@@ -82,7 +82,7 @@ impl Arrivals {
     }
 
     fn lost(&self) -> u64 {
-        (self.highest + 1).saturating_sub(self.counted)
+        if self.counted == 0 { 0 } else { (self.highest + 1).saturating_sub(self.counted) }
     }
 }
 

@@ -125,6 +125,13 @@ pub trait AudioDecoder: Send {
     /// [`DecodeError::Gap`] when the codec cannot make that length; nothing is appended.
     fn conceal(&mut self, samples: usize, pcm: &mut Vec<f32>) -> Result<(), DecodeError>;
 
+    /// How many samples right before `packet` [`recover`](Self::recover) could make of what it carries; 0 for a codec
+    /// or packet without redundancy.
+    fn reach(&mut self, packet: &[u8]) -> usize {
+        let _ = packet;
+        0
+    }
+
     /// Appends `samples` of lost sound that began `apart` samples before `next_packet` (`samples`, if that follows right
     /// on it), from what `next_packet` carries of it, concealed otherwise. `next_packet` itself is decoded afterwards.
     ///

@@ -87,6 +87,7 @@ fn packets_are_equally_long_whatever_is_said() {
         for rate in [16_000, 48_000, 96_000] {
             let mut encoder = encoder(duration, rate);
             let sounds = [vec![0.0; 48_000], voice(48_000), noise.clone()];
+            encoder.set_expected_loss((rate / 4_000) as u8 % 16);
             let lengths: Vec<usize> =
                 sounds.iter().flat_map(|pcm| packets(&mut *encoder, pcm)).map(|p| p.len()).collect();
             let expected = rate as usize * duration.samples() / 48_000 / 8;
@@ -240,4 +241,33 @@ fn garbage_gives_errors_or_bounded_sound() {
         assert!(pcm.len() <= MAX_SAMPLES);
         assert!(pcm.iter().all(|sample| sample.is_finite() && sample.abs() <= 1.0));
     }
+}
+
+#[cfg(feature = "opus-deep")]
+#[test]
+fn a_burst_comes_back_from_deep_redundancy_and_packets_keep_their_length() {
+    let pcm = voice(144_000);
+    let mut encoder = encoder(FrameDuration::Ms20, 48_000);
+    encoder.set_expected_loss(20);
+    encoder.set_deep_redundancy(std::time::Duration::from_millis(200));
+    let all = packets(&mut *encoder, &pcm);
+    assert!(all.iter().all(|packet| packet.len() == 120));
+    let mut decoder = decoder();
+    let next = &all[100];
+    assert!(decoder.reach(next) >= 5 * 960, "{}", decoder.reach(next));
+    let mut heard = Vec::new();
+    all[..95].iter().for_each(|packet| decoder.decode(packet, &mut heard).unwrap());
+    let mut concealed = heard.clone();
+    for lost in 0..5 {
+        decoder.recover(next, (5 - lost) * 960, 960, &mut heard).unwrap();
+    }
+    assert_eq!(heard.len(), 100 * 960);
+    let loudness = |pcm: &[f32]| (pcm.iter().map(|s| s * s).sum::<f32>() / pcm.len() as f32).sqrt();
+    let mut other = Opus.decoder().unwrap();
+    all[..95].iter().for_each(|packet| other.decode(packet, &mut Vec::new()).unwrap());
+    (0..5).for_each(|_| other.conceal(960, &mut concealed).unwrap());
+    // Concealment fades out; what is told goes on.
+    let (told, faded) = (loudness(&heard[99 * 960..]), loudness(&concealed[99 * 960..]));
+    assert!(told > 1.5 * faded, "{told} against {faded}");
+    assert_eq!(decoder.reach(&packets(&mut *self::encoder(FrameDuration::Ms20, 48_000), &pcm)[50]), 0);
 }

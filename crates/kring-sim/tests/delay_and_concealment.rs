@@ -54,3 +54,23 @@ fn after_a_second_of_late_packets_the_delay_comes_back() {
         }
     }
 }
+
+#[test]
+fn sound_cards_that_drift_are_not_heard() {
+    let link: Spec = "delay=40".parse().expect("a network");
+    let mut scenario = Scenario::new(3, Some(&link));
+    scenario.reaction = Reaction::Answer(Duration::ZERO);
+    let at = Time::from_millis(110_000);
+    scenario.script = vec![Step { at, who: Role::Caller, what: Action::HangUp(Reason::HungUp) }];
+    for (person, drift) in scenario.people.iter_mut().zip([1000, -1000]) {
+        (person.pace, person.packet, person.drift) = (None, Duration::from_millis(10), drift);
+    }
+    let outcome = world::run(&scenario, false);
+    assert_eq!(outcome.failures, [""; 0]);
+    for side in outcome.totals {
+        assert!(side.heard > Duration::from_secs(105), "{side:?}");
+        assert_eq!(side.concealed_later, Duration::ZERO, "{side:?}");
+        // Packet, network, and a margin with room for a change; 1,000 ppm would have come to 110 ms.
+        assert!(side.slowest <= Duration::from_millis(10 + 40 + 20), "{side:?}");
+    }
+}

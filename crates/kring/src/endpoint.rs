@@ -399,7 +399,8 @@ async fn accept_all(common: Arc<Common>, ringing: mpsc::Sender<Incoming>) {
             match timeout_at(until, shaking).await {
                 Ok(Some((established, None))) => {
                     drop(permit);
-                    ring(common, established, ringing).await;
+                    // A whole call is in it: too much for a stack.
+                    Box::pin(ring(common, established, ringing)).await;
                 }
                 Ok(Some((established, Some(consent)))) => {
                     drop(permit);

@@ -65,6 +65,8 @@ pub struct OpusEncoder {
     encoder: RawEncoder,
     duration: FrameDuration,
     lookahead: usize,
+    expected_loss: u8,
+    deep_frames: i32,
     clean: Vec<f32>,
 }
 
@@ -84,9 +86,27 @@ impl OpusEncoder {
             encoder.set(request, value).map_err(failed)?;
         }
         let lookahead = encoder.lookahead().map_err(failed)?;
-        let mut this = Self { encoder, duration: settings.duration, lookahead, clean: Vec::new() };
+        let mut this = Self {
+            encoder,
+            duration: settings.duration,
+            lookahead,
+            expected_loss: 0,
+            deep_frames: 0,
+            clean: Vec::new(),
+        };
         this.set_bitrate(settings.bits_per_second);
         Ok(this)
+    }
+}
+
+impl OpusEncoder {
+    /// Provides for loss by one of two ways: deep redundancy if it is asked for, else in-band FEC.
+    fn provide(&mut self) {
+        let fec = self.expected_loss > 0 && self.deep_frames == 0;
+        // libopus takes every value in these ranges; built without deep redundancy it refuses that, and there is none.
+        let _ = self.encoder.set(ffi::OPUS_SET_INBAND_FEC_REQUEST, i32::from(fec));
+        let _ = self.encoder.set(ffi::OPUS_SET_PACKET_LOSS_PERC_REQUEST, self.expected_loss.into());
+        let _ = self.encoder.set(ffi::OPUS_SET_DRED_DURATION_REQUEST, self.deep_frames);
     }
 }
 
@@ -126,16 +146,13 @@ impl AudioEncoder for OpusEncoder {
     }
 
     fn set_expected_loss(&mut self, percent: u8) {
-        let percent = percent.min(100);
-        // libopus takes every value in these ranges.
-        let _ = self.encoder.set(ffi::OPUS_SET_INBAND_FEC_REQUEST, i32::from(percent > 0));
-        let _ = self.encoder.set(ffi::OPUS_SET_PACKET_LOSS_PERC_REQUEST, percent.into());
+        self.expected_loss = percent.min(100);
+        self.provide();
     }
 
     fn set_deep_redundancy(&mut self, reach: Duration) {
-        let frames = (reach.as_millis() / 10).min(MAX_DEEP) as i32;
-        // Refused where libopus was built without it: then there is none.
-        let _ = self.encoder.set(ffi::OPUS_SET_DRED_DURATION_REQUEST, frames);
+        self.deep_frames = (reach.as_millis() / 10).min(MAX_DEEP) as i32;
+        self.provide();
     }
 
     fn lookahead(&self) -> usize {
@@ -194,7 +211,8 @@ impl OpusDecoder {
     #[cfg(feature = "opus-deep")]
     fn deep(&mut self, next_packet: &[u8], apart: usize, samples: usize, pcm: &mut Vec<f32>) -> bool {
         match self.redundancy.parse(next_packet, apart) {
-            Some((begin, end)) if begin >= apart && end <= apart.saturating_sub(samples) => {
+            // Its resolution is 20 ms; where it tells of silence it may end early.
+            Some((begin, _)) if begin + 8 * STEP >= apart => {
                 let decode =
                     |this: &mut Self, pcm: &mut [f32]| this.decoder.decode_deep(&this.redundancy, apart, pcm);
                 self.append(samples, pcm, decode).is_ok()
@@ -218,6 +236,14 @@ impl AudioDecoder for OpusDecoder {
     fn conceal(&mut self, samples: usize, pcm: &mut Vec<f32>) -> Result<(), DecodeError> {
         check_gap(samples)?;
         self.append(samples, pcm, |this, pcm| this.decoder.decode(&[], false, pcm))
+    }
+
+    fn reach(&mut self, packet: &[u8]) -> usize {
+        let Ok(samples) = claimed(packet) else { return 0 };
+        let fec = if raw::has_fec(packet) { samples } else { 0 };
+        #[cfg(feature = "opus-deep")]
+        let fec = self.redundancy.parse(packet, MAX_SAMPLES * 8).map_or(fec, |(begin, _)| begin.max(fec));
+        fec
     }
 
     fn recover(

@@ -345,11 +345,12 @@ impl Call {
         let heard = self.inbox.heard.entry(frame.track).or_default();
         for copy in bundle.copies.iter().rev() {
             let Some(frame_id) = frame.header.frame_id.checked_sub(copy.offset.into()) else { continue };
+            // Nothing is before the first frame's clock has wrapped; such a copy is of no use so early in a call.
+            let Some(capture) = frame.info.capture().checked_sub(copy.earlier) else { continue };
             if !heard.lacks(frame_id) {
                 continue;
             }
             heard.insert(frame_id);
-            let capture = frame.info.capture().saturating_sub(copy.earlier);
             self.inbox.frames.push_back(IncomingFrame {
                 header: FrameHeader { frame_id, ..frame.header },
                 info: FrameInfo::Audio { capture, duration: copy.duration, level: copy.level },

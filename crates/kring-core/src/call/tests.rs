@@ -435,6 +435,35 @@ fn one_audio_packet_costs_at_most_43_bytes_beyond_its_payload() {
 }
 
 #[test]
+fn datagrams_of_one_plan_have_one_size_and_a_lost_packet_comes_as_a_copy() {
+    let mut two = Two::talking();
+    let copies = Copies::new(&[1, 2], Copies::size_for(2, 60));
+    let mut sizes = Vec::new();
+    for n in 0..20u8 {
+        let now = two.now;
+        // Silence, speech, and a codec that sent less for once.
+        let payload = vec![n; if n == 7 { 20 } else { 60 }];
+        two.caller.send_audio(0, now, Duration::from_millis(20), n, &payload, &copies).unwrap();
+        let datagram = two.caller.poll_datagram(now).unwrap();
+        sizes.push(datagram.len());
+        if n % 3 != 1 {
+            two.callee.handle_datagram(now, &datagram);
+        }
+        two.now += Duration::from_millis(20);
+    }
+    // SFrame's counter takes a byte of its own from 8 on.
+    assert!(sizes[8..].iter().all(|size| *size == sizes[8]), "{sizes:?}");
+    assert!(sizes[..8].iter().all(|size| *size + 1 == sizes[8]), "{sizes:?}");
+    let frames: Vec<_> = std::iter::from_fn(|| two.callee.poll_frame()).collect();
+    let ids: Vec<u32> = frames.iter().map(|frame| frame.header.frame_id).collect();
+    assert_eq!(ids, (0..19).filter(|id| *id < 19).collect::<Vec<_>>(), "each once and in order");
+    for (frame, before) in frames[1..].iter().zip(&frames) {
+        assert_eq!(frame.info.capture() - before.info.capture(), 20_000);
+        assert_eq!(frame.payload[0], before.payload[0] + 1);
+    }
+}
+
+#[test]
 fn when_both_dial_one_of_the_two_calls_goes_on() {
     let (a, b) = (PublicIdentity::from([1; 32]), PublicIdentity::from([2; 32]));
     assert!(own_dial_wins(&a, &b));

@@ -38,7 +38,9 @@ impl Voice {
 
     /// Takes a packet that arrived at `now`.
     pub(crate) fn push(&mut self, now: Time, packet: AudioPacket) {
-        self.jitter.push(now, packet);
+        let missing = self.jitter.lacks_before(packet.frame_id);
+        let reach = if missing { self.decoder.reach(&packet.payload) } else { 0 };
+        self.jitter.push_redundant(now, packet, Duration::from_micros((reach * 1000 / MS) as u64));
     }
 
     /// Fills `block` with what is to be heard from `now` on.

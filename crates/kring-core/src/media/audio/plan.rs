@@ -18,7 +18,7 @@ pub const PACKET_OVERHEAD: usize = 97;
 const LENGTHS: [(u64, u32, u32); 5] = [
     (10, 28_000, 64_000),
     (20, 20_000, 64_000),
-    (40, 13_000, 48_000),
+    (40, 17_000, 48_000),
     (60, 9_000, 40_000),
     (120, MIN_RATE, 32_000),
 ];
@@ -26,6 +26,9 @@ const LENGTHS: [(u64, u32, u32); 5] = [
 const ONCE_MORE: [f32; 4] = [0.002, 0.025, 0.08, 0.2];
 /// Losses come in bursts if so many follow on each other on average.
 const BURSTY: f32 = 1.8;
+/// Loss, and how many datagrams in a row, from which on deep redundancy pays; and how far it then reaches.
+const LONG_BURSTS: (f32, f32) = (0.1, 8.0);
+const DEEP: Duration = Duration::from_millis(200);
 /// Before anything is known, something is assumed.
 const ASSUMED_LOSS: f32 = 0.01;
 /// How long a lower loss has to last before less is sent for it.
@@ -37,7 +40,9 @@ const ROOM_PERCENT: u32 = 88;
 /// ones below 16 kbit/s.
 const RATE_STEPS: [u32; 2] = [400, 2_000];
 /// The longest frame of which copies are sent.
-const LONGEST_COPIED: Duration = Duration::from_millis(40);
+const LONGEST_COPIED: Duration = Duration::from_millis(60);
+/// The longest of which copies are sent before loss was seen.
+const LONGEST_ASSUMED: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_millis(120);
 const MIN_RATE: u32 = 6_000;
 
@@ -61,9 +66,10 @@ pub struct AudioPlan {
     pub bit_rate: u32,
     /// Which earlier frames travel along, and how large the body becomes.
     pub copies: Copies,
-    /// How much loss the codec itself is to provide for, in percent; 0 if copies do.
+    /// How much loss the codec itself is to provide for, by deep redundancy or else in-band FEC, in percent; 0 if
+    /// copies do.
     pub fec_percent: u8,
-    /// How far back the codec's own redundancy against bursts reaches; zero if copies do.
+    /// How far back the codec's own redundancy against long bursts reaches; zero for none.
     pub deep_redundancy: Duration,
 }
 
@@ -83,6 +89,8 @@ pub struct AudioPlanner {
     wanted: usize,
     less_since: Option<Time>,
     bursty: bool,
+    /// Whether there was any loss yet.
+    seen: bool,
     plan: Option<AudioPlan>,
     /// Since when there is room for shorter frames.
     room_since: Option<Time>,
@@ -95,6 +103,7 @@ impl Default for AudioPlanner {
             wanted: transmissions(ASSUMED_LOSS),
             less_since: None,
             bursty: false,
+            seen: false,
             plan: None,
             room_since: None,
             fixed: None,
@@ -140,6 +149,7 @@ impl AudioPlanner {
         } else if state.burst < 0.8 * BURSTY {
             self.bursty = false;
         }
+        self.seen |= state.loss.is_some_and(|loss| loss >= ONCE_MORE[0]);
         let wanted = transmissions(state.loss.unwrap_or(ASSUMED_LOSS));
         // A burst takes near copies along, and far ones cost delay.
         let wanted = if self.bursty { wanted.min(3) } else { wanted };
@@ -173,7 +183,8 @@ impl AudioPlanner {
         let &(_, least, most) = LENGTHS.iter().find(|(ms, ..)| Duration::from_millis(*ms) == duration)?;
         // All that is wanted, or at least one copy if there is loss. A copy of a long frame would come too late and cost
         // more than the codec's own redundancy.
-        let wanted = if duration > LONGEST_COPIED { 1 } else { self.wanted };
+        let none = duration > LONGEST_COPIED || !self.seen && duration > LONGEST_ASSUMED;
+        let wanted = if none { 1 } else { self.wanted };
         (wanted.min(2)..=wanted).rev().find_map(|times| {
             let codec = codec_rate(rate, duration, times).min(most);
             (codec >= least).then(|| self.build(duration, codec, times, state))
@@ -193,13 +204,20 @@ impl AudioPlanner {
         let offsets = &[1, 2, 3, 4][..(times - 1).min(4)];
         let loss = state.loss.unwrap_or(0.0).clamp(0.0, 1.0);
         let alone = offsets.is_empty() && loss >= ONCE_MORE[0];
-        let fec = if alone { (loss * 100.0).ceil().clamp(1.0, 30.0) as u8 } else { 0 };
+        // Whole bursts are gone with all near copies: then it is worth the delay that it costs.
+        let deep = loss >= LONG_BURSTS.0 && state.burst >= LONG_BURSTS.1;
+        let fec_percent = match (deep, alone) {
+            (true, _) => (loss * 100.0).clamp(1.0, 20.0) as u8,
+            // From 6 % on libopus would narrow the sound to make room.
+            (false, true) => (loss * 100.0).ceil().clamp(1.0, 5.0) as u8,
+            (false, false) => 0,
+        };
         AudioPlan {
             duration,
             bit_rate,
             copies: Copies::new(offsets, Copies::size_for(offsets.len(), payload)),
-            fec_percent: fec,
-            deep_redundancy: Duration::ZERO,
+            fec_percent,
+            deep_redundancy: if deep { DEEP } else { Duration::ZERO },
         }
     }
 }
@@ -255,7 +273,7 @@ mod tests {
     #[test]
     fn without_room_for_copies_the_codec_provides_for_loss() {
         let plan = settled(22, 0.1);
-        assert!(plan.copies.offsets().is_empty() && plan.fec_percent == 10, "{plan:?}");
+        assert!(plan.copies.offsets().is_empty() && plan.fec_percent == 5, "{plan:?}");
         assert_eq!(settled(22, 0.0).fec_percent, 0);
     }
 
@@ -274,11 +292,11 @@ mod tests {
         let mut planner = AudioPlanner::default();
         let mut at = |ms: u64, kbit| planner.update(Time::from_millis(ms), &state(kbit, 0.0));
         at(0, 400);
-        assert_eq!(ms(&at(20, 40)), 60);
-        assert_eq!(ms(&at(100, 400)), 60);
+        assert_eq!(ms(&at(20, 40)), 40);
+        assert_eq!(ms(&at(100, 400)), 40);
         let wider = at(200, 400);
         assert!(wider.bit_rate > at(20, 40).bit_rate, "the rate follows at once: {wider:?}");
-        assert_eq!(ms(&at(4000, 400)), 60, "a lower rate came between");
+        assert_eq!(ms(&at(4000, 400)), 40, "a lower rate came between");
         assert_eq!(ms(&at(7100, 400)), 10);
     }
 
@@ -297,7 +315,15 @@ mod tests {
         let unknown = VoiceNetwork { loss: None, ..state(400, 0.0) };
         assert_eq!(AudioPlanner::default().update(Time::ZERO, &unknown).copies.offsets(), [1]);
         let bursts = VoiceNetwork { burst: 5.0, ..state(400, 0.1) };
-        assert_eq!(AudioPlanner::default().update(Time::ZERO, &bursts).copies.offsets(), [1, 2]);
+        let plan = AudioPlanner::default().update(Time::ZERO, &bursts);
+        assert_eq!((plan.copies.offsets(), plan.deep_redundancy), (&[1, 2][..], Duration::ZERO));
+    }
+
+    #[test]
+    fn long_bursts_get_deep_redundancy() {
+        let bursts = VoiceNetwork { burst: 12.0, ..state(400, 0.15) };
+        let plan = AudioPlanner::default().update(Time::ZERO, &bursts);
+        assert_eq!((plan.deep_redundancy, plan.fec_percent), (DEEP, 15));
     }
 
     #[test]

@@ -53,6 +53,12 @@ impl NetworkDelay {
             self.jitter16 = (self.jitter16 + step).saturating_sub((self.jitter16 + 8) >> 4);
         }
         self.push_minimum(now.as_micros() / 1_000_000, offset);
+        self.cover(now, capture, most);
+    }
+
+    /// Takes in that what was captured at `capture` can be played from `now` on, though its packet did not come.
+    pub(super) fn cover(&mut self, now: Time, capture: u64, most: Duration) {
+        let offset = offset(now, capture);
         let old = |&(at, _): &(Time, i64)| now.since(at) > WINDOW;
         while self.window.front().is_some_and(old) || self.window.len() >= MAX_SAMPLES {
             self.window.pop_front();

@@ -155,7 +155,13 @@ impl JitterBuffer {
     }
 
     /// Takes in a packet that arrived at `now`.
-    pub fn push(&mut self, now: Time, mut packet: AudioPacket) {
+    pub fn push(&mut self, now: Time, packet: AudioPacket) {
+        self.push_redundant(now, packet, Duration::ZERO);
+    }
+
+    /// Takes in a packet that arrived at `now` and tells, besides its own sound, what was up to `reach` before it
+    /// (in-band FEC, DRED): the delay is made to cover that, too, if packets before it are missing.
+    pub fn push_redundant(&mut self, now: Time, mut packet: AudioPacket, reach: Duration) {
         self.arrived = self.arrived.max(now);
         packet.duration = packet.duration.clamp(DURATION_UNIT, MAX_DURATION);
         if packet.payload.len() > MAX_AUDIO_PAYLOAD {
@@ -172,6 +178,7 @@ impl JitterBuffer {
             // What an outage held back tells where to start again, not how late packets are in general.
             let starved = self.position.is_none() && self.passed.is_some();
             let most = if starved { START_LIMIT } else { MAX_DELAY };
+            self.cover(&packet, reach, most);
             self.network.push(self.arrived, packet.capture, most);
         }
         if self.is_late(&packet) {
@@ -184,6 +191,23 @@ impl JitterBuffer {
         self.held.insert(packet.frame_id, Held { packet, arrival: self.arrived });
         while self.held.len() > MAX_PACKETS || self.held_time > MAX_HELD_TIME {
             self.discard_first();
+        }
+    }
+
+    /// Whether packets right before `id` have not come yet.
+    #[must_use]
+    pub fn lacks_before(&self, id: u32) -> bool {
+        self.newest.is_some_and(|(newest, _)| id.saturating_sub(newest) > 1)
+    }
+
+    /// Notes for each missing packet before this one that it can be heard from now on, as far as `reach` goes.
+    fn cover(&mut self, packet: &AudioPacket, reach: Duration, most: Duration) {
+        let Some((newest, _)) = self.newest else { return };
+        let missing = packet.frame_id.saturating_sub(newest).saturating_sub(1);
+        let reached = reach.min(MAX_DELAY).as_micros() / packet.duration.as_micros().max(1);
+        for n in 1..=missing.min(reached as u32) {
+            let capture = packet.capture.saturating_sub(u64::from(n) * packet.duration.as_micros() as u64);
+            self.network.cover(self.arrived, capture, most);
         }
     }
 
