@@ -61,6 +61,8 @@ struct Running {
     /// Gone when the thread is.
     closed: Receiver<()>,
     index: u64,
+    /// When the picture before was captured.
+    at: Instant,
     /// When the last picture came.
     alive: Instant,
 }
@@ -140,7 +142,8 @@ impl VideoSource for Camera {
         let driver = Driver { number: self.number, format: self.format, slot: slot.clone(), _alive: alive };
         let thread = std::thread::Builder::new().name("kring-camera".into()).spawn(move || driver.run());
         thread.map_err(|error| self.failed(&format!("the system gives no thread: {error}")))?;
-        self.running = Some(Running { slot, closed, index: 0, alive: Instant::now() });
+        let now = Instant::now();
+        self.running = Some(Running { slot, closed, index: 0, at: now, alive: now });
         Ok(())
     }
 
@@ -196,7 +199,9 @@ impl Drop for Camera {
 impl Running {
     fn captured(&mut self, at: Instant) -> CapturedPicture {
         self.index += 1;
-        CapturedPicture { index: self.index - 1, at, ended: false }
+        // What comes after a picture that stood in for it may be older.
+        self.at = self.at.max(at);
+        CapturedPicture { index: self.index - 1, at: self.at, ended: false }
     }
 }
 
