@@ -3,7 +3,7 @@
 use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::failure::Failure;
@@ -28,6 +28,8 @@ enum Kind {
     Library,
     /// `libclang`, which lies in one of several folders.
     Clang,
+    /// GStreamer has an element of this name.
+    Element,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -87,9 +89,9 @@ pub(crate) const NATIVE: &[Need] = &[
     },
 ];
 
-/// A sound server and what speaks to it, for a call by devices without hardware.
+/// A sound server, a camera and what speaks to them, for a call by devices without hardware.
 #[cfg(target_os = "linux")]
-pub(crate) const SOUND: &[Need] = &[
+pub(crate) const DEVICES: &[Need] = &[
     package(
         &["pulseaudio"],
         "a sound server without hardware, for a call by microphone and speaker",
@@ -100,10 +102,47 @@ pub(crate) const SOUND: &[Need] = &[
         "speaks and listens to that sound server",
         ["pulseaudio-utils", "pulseaudio-utils", "libpulse", "pulseaudio"],
     ),
+    package(
+        &["pipewire"],
+        "offers a camera without hardware, for a call with pictures",
+        ["pipewire", "pipewire", "pipewire", ""],
+    ),
+    package(&["pw-cli"], "tells what PipeWire offers", ["pipewire-bin", "pipewire-utils", "pipewire", ""]),
+    package(
+        &["pw-v4l2"],
+        "shows PipeWire's cameras to programs as Video4Linux's",
+        ["pipewire-v4l2", "pipewire-v4l2", "pipewire-v4l2", ""],
+    ),
+    package(
+        &["wireplumber"],
+        "connects that camera with who opens it",
+        ["wireplumber", "wireplumber", "wireplumber", ""],
+    ),
+    package(&["dbus-daemon"], "the bus that WirePlumber wants", ["dbus-daemon", "dbus-daemon", "dbus", ""]),
+    package(
+        &["gst-launch-1.0"],
+        "runs what stands before that camera",
+        ["gstreamer1.0-tools", "gstreamer1", "gstreamer", ""],
+    ),
+    element(
+        &["videotestsrc"],
+        "what stands before that camera",
+        ["gstreamer1.0-plugins-base", "gstreamer1-plugins-base", "gst-plugins-base", ""],
+    ),
+    element(
+        &["pipewiresink"],
+        "brings it to PipeWire",
+        ["gstreamer1.0-pipewire", "pipewire-gstreamer", "gst-plugin-pipewire", ""],
+    ),
 ];
 /// Elsewhere that test is left out.
 #[cfg(not(target_os = "linux"))]
-pub(crate) const SOUND: &[Need] = &[];
+pub(crate) const DEVICES: &[Need] = &[];
+
+#[cfg(target_os = "linux")]
+const fn element(elements: &'static [&'static str], why: &'static str, packages: [&'static str; 4]) -> Need {
+    Need { kind: Kind::Element, ..package(elements, why, packages) }
+}
 
 impl Need {
     pub(crate) const TSHARK: Self = package(
@@ -139,6 +178,11 @@ impl Need {
                 asked.is_ok_and(|status| status.success())
             }),
             Kind::Clang => has_libclang(),
+            Kind::Element => self.programs.iter().any(|p| {
+                let mut asked = Command::new("gst-inspect-1.0");
+                asked.arg(p).stdout(Stdio::null()).stderr(Stdio::null());
+                asked.status().is_ok_and(|status| status.success())
+            }),
         }
     }
 }
@@ -246,9 +290,8 @@ fn other_systems(missing: &[Need]) -> String {
     ];
     for need in missing {
         if let Source::Package { dnf, pacman, brew, .. } = need.source {
-            for (line, name) in lines.iter_mut().zip([dnf, pacman, brew]) {
-                *line = format!("{line} {name}");
-            }
+            let named = lines.iter_mut().zip([dnf, pacman, brew]).filter(|(_, name)| !name.is_empty());
+            named.for_each(|(line, name)| *line = format!("{line} {name}"));
         }
     }
     lines.join("\n")

@@ -39,7 +39,7 @@ const FEATURES: &str = "kring-core/pure-rust,kring/dangerous-key-log";
 
 /// Runs the tests.
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
-    needs::ensure(&[needs::NATIVE, needs::SOUND, &[Need::TSHARK, Need::NEXTEST]].concat(), options.yes)?;
+    needs::ensure(&[needs::NATIVE, needs::DEVICES, &[Need::TSHARK, Need::NEXTEST]].concat(), options.yes)?;
     let mut steps = Steps::new("test");
     steps.run(
         "tests",

@@ -5,11 +5,11 @@ use kring::capture::{
     AudioSink, AudioSource, Captured, CapturedPicture, Consent, Kind, Played, SinkError, SourceError,
     VideoFormat, VideoSink, VideoSource,
 };
-use kring::codec::Picture;
+use kring::codec::{Picture, SAMPLE_RATE};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The level of silence, in −dBov.
 pub(crate) const SILENCE: u8 = 127;
@@ -138,12 +138,13 @@ pub(crate) struct TapSpeaker {
     tape: Option<Tape>,
     begun: bool,
     decoded: bool,
+    lag: Lag,
     missing: u64,
 }
 
 impl TapSpeaker {
     pub(crate) fn new(inner: Box<dyn AudioSink>, meter: Arc<Meter>, tape: Option<Tape>) -> TapSpeaker {
-        TapSpeaker { inner, meter, tape, begun: false, decoded: false, missing: 0 }
+        TapSpeaker { inner, meter, tape, begun: false, decoded: false, lag: Lag::default(), missing: 0 }
     }
 }
 
@@ -164,6 +165,7 @@ impl AudioSink for TapSpeaker {
                 self.decoded = true;
                 tape.line("first-audio", heard, json!({}));
             }
+            self.missing += self.lag.lacking(heard, block.len());
             tape.sound(block, &mut self.missing);
         }
         Ok(heard)
@@ -171,6 +173,46 @@ impl AudioSink for TapSpeaker {
 
     fn stop(&mut self) {
         self.inner.stop();
+    }
+}
+
+/// How far what was recorded lies before what is heard. A device tells when it is heard only after its first blocks,
+/// and stands still now and then.
+#[derive(Default)]
+struct Lag {
+    start: Option<Instant>,
+    /// Samples recorded since then, with the silence that was lacking.
+    samples: u64,
+    /// The least lag of the latest blocks, and how many they are.
+    least: Duration,
+    blocks: u32,
+}
+
+impl Lag {
+    /// So many blocks in a row must lag for it to count,
+    const BLOCKS: u32 = 10;
+    /// by at least so much.
+    const LEAST: Duration = Duration::from_millis(10);
+    /// No more than that is filled up at once.
+    const MOST: Duration = Duration::from_secs(10);
+
+    /// How many samples of silence are lacking before a block of so many that is heard then.
+    fn lacking(&mut self, heard: Instant, samples: usize) -> u64 {
+        let rate = f64::from(SAMPLE_RATE);
+        let start = *self.start.get_or_insert(heard);
+        let recorded = Duration::from_secs_f64(self.samples as f64 / rate);
+        let late = heard.saturating_duration_since(start).saturating_sub(recorded);
+        self.least = if self.blocks == 0 { late } else { self.least.min(late) };
+        self.blocks += 1;
+        let mut lacking = 0;
+        if self.blocks == Self::BLOCKS {
+            self.blocks = 0;
+            if self.least >= Self::LEAST {
+                lacking = (self.least.min(Self::MOST).as_secs_f64() * rate) as u64;
+            }
+        }
+        self.samples += samples as u64 + lacking;
+        lacking
     }
 }
 
@@ -201,6 +243,25 @@ impl VideoSink for TapView {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn silence_stands_where_a_speaker_stood_still_but_not_for_one_odd_block() {
+        let start = Instant::now();
+        let mut lag = Lag::default();
+        let mut recorded = 0;
+        let mut block = |ms: u64| {
+            recorded += lag.lacking(start + Duration::from_millis(ms), 480);
+            recorded += 480;
+            recorded / 48
+        };
+        for n in 0..40 {
+            let odd = if n == 7 { 200 } else { n % 3 };
+            assert_eq!(block(n * 10 + odd), n * 10 + 10, "heard in time but for one");
+        }
+        // 70 ms of standing still.
+        let after: Vec<u64> = (47..87).map(|n| block(n * 10)).collect();
+        assert_eq!(after[39], 870, "{after:?}");
+    }
 
     #[test]
     fn the_meter_keeps_the_loudest_until_it_is_read() {

@@ -61,6 +61,8 @@ struct Running {
     /// Gone when the thread is.
     closed: Receiver<()>,
     index: u64,
+    /// When the picture before was captured.
+    at: Instant,
     /// When the last picture came.
     alive: Instant,
 }
@@ -96,20 +98,22 @@ impl Camera {
     /// [`DeviceError`] when there is none, the name fits none or several, or no picture can have that size.
     pub fn find(name: Option<&str>, format: VideoFormat) -> Result<Self, DeviceError> {
         Picture::check_size(format.width, format.height).map_err(DeviceError::Size)?;
-        let by_number = name.and_then(|name| name.parse::<u32>().ok());
-        let listed = match by_number {
-            // Numbers that the system does not list may work all the same.
-            Some(_) => list().unwrap_or_default(),
-            None => list()?,
-        };
-        let found = match (name, by_number) {
-            (None, _) => listed.first().ok_or(DeviceError::None(Use::Camera)),
-            (Some(name), _) => choose(&listed, Use::Camera, name),
-        };
-        let (number, name) = match (found, by_number) {
-            (Ok(device), _) => (device.id.parse().unwrap_or(0), device.name.clone()),
-            (Err(_), Some(number)) => (number, number.to_string()),
-            (Err(error), None) => return Err(error),
+        let (number, name) = match name.map(|name| (name, name.parse::<u32>())) {
+            // One that the system does not list may work all the same; and a number is never a part of another's name.
+            Some((_, Ok(number))) => {
+                let id = number.to_string();
+                let listed = list().unwrap_or_default().into_iter().find(|device| device.id == id);
+                (number, listed.map_or(id, |device| device.name))
+            }
+            named => {
+                let listed = list()?;
+                let device = match named {
+                    Some((name, _)) => choose(&listed, Use::Camera, name)?,
+                    None => listed.first().ok_or(DeviceError::None(Use::Camera))?,
+                };
+                let number = device.id.parse().map_err(|_| DeviceError::None(Use::Camera))?;
+                (number, device.name.clone())
+            }
         };
         Ok(Self { number, name, format, running: None })
     }
@@ -140,7 +144,8 @@ impl VideoSource for Camera {
         let driver = Driver { number: self.number, format: self.format, slot: slot.clone(), _alive: alive };
         let thread = std::thread::Builder::new().name("kring-camera".into()).spawn(move || driver.run());
         thread.map_err(|error| self.failed(&format!("the system gives no thread: {error}")))?;
-        self.running = Some(Running { slot, closed, index: 0, alive: Instant::now() });
+        let now = Instant::now();
+        self.running = Some(Running { slot, closed, index: 0, at: now, alive: now });
         Ok(())
     }
 
@@ -196,7 +201,9 @@ impl Drop for Camera {
 impl Running {
     fn captured(&mut self, at: Instant) -> CapturedPicture {
         self.index += 1;
-        CapturedPicture { index: self.index - 1, at, ended: false }
+        // What comes after a picture that stood in for it may be older.
+        self.at = self.at.max(at);
+        CapturedPicture { index: self.index - 1, at: self.at, ended: false }
     }
 }
 
@@ -219,7 +226,7 @@ impl Driver {
     }
 
     fn capture(&self) -> Result<(), String> {
-        let mut camera = self.open().map_err(|error| error.to_string())?;
+        let Some(mut camera) = self.open().map_err(|error| error.to_string())? else { return Ok(()) };
         let (mut whole, mut cut, mut fitted) =
             (blank(2, 2)?, blank(2, 2)?, blank(self.format.width, self.format.height)?);
         let mut damaged = 0;
@@ -262,7 +269,8 @@ impl Driver {
         Ok(spare)
     }
 
-    fn open(&self) -> Result<nokhwa::Camera, NokhwaError> {
+    /// `None` when it was stopped meanwhile: a camera must not light up after the call.
+    fn open(&self) -> Result<Option<nokhwa::Camera>, NokhwaError> {
         // Asks for the right to use it, where the system wants that.
         nokhwa::nokhwa_initialize(|_| {});
         let any = RequestedFormat::with_formats(RequestedFormatType::None, &FORMATS);
@@ -275,8 +283,11 @@ impl Driver {
             // What it had before serves as well.
             let _ = camera.set_camera_requset(exact);
         }
+        if self.stopped() {
+            return Ok(None);
+        }
         camera.open_stream()?;
-        Ok(camera)
+        Ok(Some(camera))
     }
 
     fn stopped(&self) -> bool {

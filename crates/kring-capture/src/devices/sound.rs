@@ -3,7 +3,7 @@
 //! Guarantee: whatever a driver or sound server does, starting, using and stopping a device here takes no longer than
 //! it promises. A device that hangs is left to its thread.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -193,9 +193,13 @@ fn open<T: Send + 'static>(
     let shared = trouble.clone();
     let body = move || {
         let _alive = alive;
-        let made = find(kind, wanted.as_deref())
-            .map_err(|error| error.to_string())
-            .and_then(|device| make(&device, &shared).map_err(|error| error.to_string()));
+        let made = find(kind, wanted.as_deref()).map_err(|error| error.to_string()).and_then(|device| {
+            // A microphone must not open after the call.
+            if matches!(kept.try_recv(), Err(TryRecvError::Disconnected)) {
+                return Err("it was stopped".into());
+            }
+            make(&device, &shared).map_err(|error| error.to_string())
+        });
         match made {
             Ok((stream, end)) => {
                 if tell.send(Ok(end)).is_ok() {

@@ -157,18 +157,26 @@ impl Playback {
         }
         // A device that stands still holds up nobody: sound goes on in real time, into nothing.
         let deadline = if quiet > STALL { self.due.max(now) + length } else { now + STALL };
+        let mut heard = None;
         loop {
             let margin = self.margin.look(feed.underruns(), Instant::now());
             let enough = feed.at_once() + (margin.as_secs_f64() * f64::from(feed.rate())) as usize;
             let waiting = feed.waiting();
             if waiting < enough {
-                self.due = Instant::now();
-                return Ok(feed.write(samples));
+                // Waits only then, so that whoever plays decides as late as possible what comes next.
+                match heard {
+                    None => heard = Some(feed.write(samples)),
+                    Some(heard) => {
+                        self.due = Instant::now();
+                        return Ok(heard);
+                    }
+                }
+                continue;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 self.due = deadline;
-                return Ok(deadline);
+                return Ok(heard.unwrap_or(deadline));
             }
             let due = Duration::from_secs_f64((waiting - enough) as f64 / f64::from(feed.rate()));
             std::thread::sleep(due.clamp(Duration::from_micros(500), Duration::from_millis(10)).min(left));
