@@ -401,7 +401,7 @@ impl RateControl {
     pub fn tick(&mut self, now: Time) {
         if self.silence_due().is_some_and(|at| now >= at) {
             // Nothing comes back. Either nothing arrives, or so much that no report gets through.
-            if std::mem::replace(&mut self.silent, Some(now)).is_none() {
+            if self.silent.replace(now).is_none() {
                 self.prober.stop(now);
             }
             self.estimate = (self.estimate * SILENT_DECREASE).max(MIN_RATE);
