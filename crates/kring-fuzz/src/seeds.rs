@@ -167,11 +167,11 @@ fn controls(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add("control", "two-in-one", [field(1, b""), field(9, &one)].concat());
     add("control", "unknown", field(64, &one));
 
-    let numbers: Vec<u8> = (1..=6).flat_map(|kind| number(kind, 1000 * kind)).collect();
+    let numbers: Vec<u8> = (1..=7).flat_map(|kind| number(kind, 1000 * kind)).collect();
     let arrivals = [0, 7, 0, 0, 9, 0x44, 0x00, 1, 3, 0, 0, 40, 2];
     add("report", "valid", [numbers.clone(), field(9, &arrivals)].concat());
     add("report", "arrivals-alone", field(9, &arrivals));
-    let huge: Vec<u8> = (1..=6).flat_map(|kind| number(kind, varint::MAX)).collect();
+    let huge: Vec<u8> = (1..=7).flat_map(|kind| number(kind, varint::MAX)).collect();
     add("report", "huge", huge);
     add("report", "too-many-arrivals", field(9, &[&arrivals[..], &[1; 600]].concat()));
 

@@ -3,7 +3,7 @@
 use crate::event::{End, Event, Safety};
 use crate::media::{CAMERA, MICROPHONE};
 use crate::shared::{Shared, Stage};
-use kring_core::call::CallStats;
+use crate::stats::Stats;
 use kring_core::control::Reason;
 use kring_core::identity::PublicIdentity;
 use kring_core::offer::{TrackInfo, TrackState};
@@ -125,14 +125,7 @@ impl Call {
     /// What was counted so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let call = self.shared.core(|call| call.stats()).unwrap_or_default();
-        let playout = self.shared.playout();
-        Stats {
-            call,
-            audio_played_ms: playout.audio_played_ms,
-            audio_concealed_ms: playout.audio_concealed_ms,
-            pictures_shown: playout.pictures_shown,
-        }
+        Stats::of(&self.shared)
     }
 }
 
@@ -142,18 +135,4 @@ impl Drop for Call {
             self.shared.request_end(Reason::HungUp);
         }
     }
-}
-
-/// What a call has counted, on this side; `call.peer` holds the other side's view.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Datagrams, loss, jitter, round trip, and the other side's last report.
-    pub call: CallStats,
-    /// The other side's sound that was played here, in ms.
-    pub audio_played_ms: u64,
-    /// Of that, how much was concealed for want of packets, in ms.
-    pub audio_concealed_ms: u64,
-    /// The other side's pictures that were shown here.
-    pub pictures_shown: u64,
 }

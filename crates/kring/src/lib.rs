@@ -67,18 +67,20 @@ mod shared;
 #[doc(hidden)]
 pub mod simulation;
 mod standing;
+mod stats;
 pub mod store;
 
-pub use call::{Call, Stats};
+pub use call::Call;
 pub use endpoint::{Endpoint, EndpointBuilder, Incoming};
 pub use event::{End, Event, Safety};
-pub use kring_core::call::{CallStats, EndedBy, Playout, Report, Timeouts};
+pub use kring_core::call::{EndedBy, Timeouts};
 pub use kring_core::handshake::{Counters, HandshakeError};
 pub use kring_core::identity::{Fingerprint, Identity, PublicIdentity};
 pub use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
 pub use kring_core::ticket::{DEFAULT_LIFETIME, Ticket, TicketError, TicketId};
 pub use kring_net::BindError;
 pub use media::{CAMERA, MICROPHONE, Media};
+pub use stats::{AudioStats, RemoteStats, Stats, TransportStats, VideoStats};
 
 /// Sources and sinks: files, tone, test card, and the traits for an app's own.
 pub use kring_capture as capture;

@@ -44,8 +44,16 @@ pub(crate) struct Shared {
     pub(crate) microphone_muted: AtomicBool,
     pub(crate) camera_muted: AtomicBool,
     pub(crate) played: Played,
+    pub(crate) spoken: Spoken,
     /// Bytes of pictures on their way to the thread that shows them.
     pub(crate) picture_bytes: AtomicUsize,
+}
+
+/// How this side's voice is sent now.
+#[derive(Default)]
+pub(crate) struct Spoken {
+    pub(crate) duration_us: AtomicU64,
+    pub(crate) transmissions: AtomicU64,
 }
 
 /// Counted by the threads that play and show.
@@ -53,6 +61,11 @@ pub(crate) struct Shared {
 pub(crate) struct Played {
     pub(crate) audio_samples: AtomicU64,
     pub(crate) concealed_samples: AtomicU64,
+    pub(crate) inserted_samples: AtomicU64,
+    pub(crate) removed_samples: AtomicU64,
+    /// How long sound waits before it is played, and how long it has to, in µs.
+    pub(crate) delay_us: AtomicU64,
+    pub(crate) target_us: AtomicU64,
     pub(crate) pictures: AtomicU64,
 }
 
@@ -74,6 +87,7 @@ impl Shared {
             microphone_muted: AtomicBool::new(false),
             camera_muted: AtomicBool::new(false),
             played: Played::default(),
+            spoken: Spoken::default(),
             picture_bytes: AtomicUsize::new(0),
         })
     }
@@ -140,6 +154,7 @@ impl Shared {
         let mut playout = Playout::default();
         playout.audio_played_ms = ms(&self.played.audio_samples);
         playout.audio_concealed_ms = ms(&self.played.concealed_samples);
+        playout.audio_delay_us = self.played.delay_us.load(Ordering::Relaxed);
         playout.pictures_shown = self.played.pictures.load(Ordering::Relaxed);
         playout
     }

@@ -27,7 +27,7 @@ async fn with_loss_the_voice_goes_on_and_no_picture_is_broken() {
     let before = eye_a.numbers.lock().unwrap().len();
     eventually("loss is counted, and what is lost is concealed", || {
         let stats = answered.stats();
-        stats.call.datagrams_lost > 30 && stats.audio_concealed_ms > 0
+        stats.transport.packets_lost > 30 && stats.audio.concealed_samples > 0
     })
     .await;
     eventually("pictures go on", || eye_a.numbers.lock().unwrap().len() > before + 30).await;

@@ -34,8 +34,10 @@ async fn two_people_hear_and_see_each_other() {
     }
     eventually("each knows what the other really plays", || {
         [&dialled, &answered].iter().all(|call| {
-            let peer = call.stats().call.peer.map(|p| p.playout).unwrap_or_default();
-            peer.audio_played_ms > 500 && peer.pictures_shown > 10 && call.stats().call.round_trip.is_some()
+            let stats = call.stats();
+            let known = stats.transport.current_round_trip_time.is_some();
+            let heard = |r: kring::RemoteStats| r.total_samples_duration > 0.5 && r.playout_delay > 0.0;
+            known && stats.remote.is_some_and(|r| heard(r) && r.frames_rendered > 10)
         })
     })
     .await;

@@ -37,10 +37,10 @@ impl Tally {
         if since == now {
             return Rates::default();
         }
-        let (call, before) = (&stats.call, &before.call);
-        let came = call.datagrams_received.saturating_sub(before.datagrams_received);
+        let (call, before) = (&stats.transport, &before.transport);
+        let came = call.packets_received.saturating_sub(before.packets_received);
         // What comes late takes losses back.
-        let lost = call.datagrams_lost.saturating_sub(before.datagrams_lost);
+        let lost = call.packets_lost.saturating_sub(before.packets_lost);
         Rates {
             sent_kbit: kbit(call.bytes_sent, before.bytes_sent),
             received_kbit: kbit(call.bytes_received, before.bytes_received),
@@ -98,28 +98,31 @@ pub(crate) fn waiting(clock: &Clock) -> Value {
 
 /// The line for a moment of a call.
 pub(crate) fn line(clock: &Clock, now: Instant, state: &str, stats: &Stats, rates: &Rates) -> Value {
-    let ms = |us: u64| round(us as f64 / 1000.0);
-    let peer = stats.call.peer.map(|peer| {
+    let ms = |s: f64| round(s * 1000.0);
+    let transport = &stats.transport;
+    let peer = stats.remote.map(|peer| {
         json!({
-            "loss_percent": percent(peer.lost, peer.received + peer.lost),
-            "jitter_ms": ms(peer.jitter_us),
-            "audio_played_ms": peer.playout.audio_played_ms,
-            "audio_concealed_ms": peer.playout.audio_concealed_ms,
-            "pictures_shown": peer.playout.pictures_shown,
+            "loss_percent": percent(peer.packets_lost, peer.packets_received + peer.packets_lost),
+            "jitter_ms": ms(peer.jitter),
+            "audio_played_ms": ms(peer.total_samples_duration),
+            "audio_concealed_ms": ms(peer.concealed_duration),
+            "playout_delay_ms": ms(peer.playout_delay),
+            "pictures_shown": peer.frames_rendered,
         })
     });
     json!({
         "t": clock.epoch(now),
         "state": state,
-        "rtt_ms": stats.call.round_trip.map(|rtt| ms(rtt.as_micros() as u64)),
+        "rtt_ms": transport.current_round_trip_time.map(ms),
         "sent_kbit": rates.sent_kbit,
         "received_kbit": rates.received_kbit,
         "loss_percent": rates.loss_percent,
-        "jitter_ms": ms(stats.call.jitter_us),
-        "audio_played_ms": stats.audio_played_ms,
-        "audio_concealed_ms": stats.audio_concealed_ms,
-        "pictures_shown": stats.pictures_shown,
+        "jitter_ms": ms(transport.jitter),
+        "audio_played_ms": stats.audio.total_samples_received / 48,
+        "audio_concealed_ms": stats.audio.concealed_samples / 48,
+        "pictures_shown": stats.video.frames_rendered,
         "peer": peer,
+        "stats": serde_json::to_value(stats).unwrap_or_default(),
     })
 }
 
@@ -133,12 +136,12 @@ mod tests {
         let start = Instant::now();
         let mut stats = Stats::default();
         assert_eq!(tally.rates(start, &stats), Rates::default());
-        stats.call.bytes_sent = 125_000;
-        stats.call.datagrams_received = 75;
-        stats.call.datagrams_lost = 25;
+        stats.transport.bytes_sent = 125_000;
+        stats.transport.packets_received = 75;
+        stats.transport.packets_lost = 25;
         let rates = tally.rates(start + Duration::from_secs(2), &stats);
         assert_eq!(rates, Rates { sent_kbit: 500.0, received_kbit: 0.0, loss_percent: 25.0 });
-        stats.call.datagrams_lost = 20;
+        stats.transport.packets_lost = 20;
         assert_eq!(tally.rates(start + Duration::from_secs(3), &stats).loss_percent, 0.0);
     }
 }

@@ -32,7 +32,11 @@ impl Status<'_> {
     pub(crate) fn lines(&self) -> Vec<String> {
         let seconds = self.since.as_secs();
         let mark = |on: bool, text: &'static str| if on { text } else { "" };
-        let rtt = self.stats.call.round_trip.map_or("? ms".into(), |rtt| format!("{} ms", rtt.as_millis()));
+        let rtt = self
+            .stats
+            .transport
+            .current_round_trip_time
+            .map_or("? ms".into(), |rtt| format!("{:.0} ms", rtt * 1000.0));
         let Rates { sent_kbit, received_kbit, loss_percent } = self.rates;
         let mut lines = vec![
             format!("{} {:02}:{:02} {}", self.state, seconds / 60, seconds % 60, self.name),

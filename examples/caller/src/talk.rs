@@ -297,7 +297,7 @@ impl<'a> Talk<'a> {
             ended: self.microphone_ended,
             muted: self.microphone_muted,
             silent: Duration::from_millis(self.meters.own.silent_ms()),
-            played_there_ms: stats.call.peer.map(|peer| peer.playout.audio_played_ms),
+            played_there_ms: stats.remote.map(|peer| (peer.total_samples_duration * 1000.0) as u64),
         };
         let hint = self.hints.look(&known);
         if hint != self.hint {

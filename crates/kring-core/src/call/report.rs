@@ -18,6 +18,8 @@ pub struct Playout {
     pub audio_concealed_ms: u64,
     /// Pictures shown.
     pub pictures_shown: u64,
+    /// How long sound waits before it is played, beyond the fastest packets, in µs.
+    pub audio_delay_us: u64,
 }
 
 /// One report as it came.
@@ -46,6 +48,7 @@ impl Report {
             self.playout.audio_played_ms,
             self.playout.audio_concealed_ms,
             self.playout.pictures_shown,
+            self.playout.audio_delay_us,
         ];
         for (kind, number) in (1..).zip(numbers) {
             wire::put_number(kind, number, out);
@@ -60,10 +63,10 @@ pub(super) fn put_arrivals(arrivals: &[u8], out: &mut Vec<u8>) {
 
 /// Reads a report: its counts, if it has all of them, and its arrivals, if it has those.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Option<Report>, Option<Feedback>), Malformed> {
-    let (mut n, mut seen, mut arrivals) = ([0; 7], 0u8, None);
+    let (mut n, mut seen, mut arrivals) = ([0; 8], 0u8, None);
     for field in Fields(bytes) {
         match field? {
-            (kind @ 1..=6, value) => {
+            (kind @ 1..=7, value) => {
                 n[kind as usize] = wire::number(value)?;
                 seen |= 1 << kind;
             }
@@ -71,9 +74,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Option<Report>, Option<Feedback>),
             _ => {}
         }
     }
-    let playout = Playout { audio_played_ms: n[4], audio_concealed_ms: n[5], pictures_shown: n[6] };
+    let [_, _, _, _, audio_played_ms, audio_concealed_ms, pictures_shown, audio_delay_us] = n;
+    let playout = Playout { audio_played_ms, audio_concealed_ms, pictures_shown, audio_delay_us };
     let report = Report { received: n[1], lost: n[2], jitter_us: n[3], playout };
-    Ok(((seen == 0b111_1110).then_some(report), arrivals))
+    Ok(((seen == 0b1111_1110).then_some(report), arrivals))
 }
 
 /// Follows the datagrams that come in.
@@ -129,7 +133,8 @@ mod tests {
     fn a_report_survives_the_wire_with_and_without_counts() {
         let mut arrivals = Arrivals::default();
         arrivals.add(Time::from_millis(500), 7, SendTime::at(Time::from_millis(60_000)));
-        let playout = Playout { audio_played_ms: 20, audio_concealed_ms: 10, pictures_shown: 3 };
+        let playout =
+            Playout { audio_played_ms: 20, audio_concealed_ms: 10, pictures_shown: 3, audio_delay_us: 9 };
         let report = arrivals.report(playout);
         let mut bytes = Vec::new();
         put_arrivals(&arrivals.recorder.report(Time::from_millis(540)).unwrap(), &mut bytes);

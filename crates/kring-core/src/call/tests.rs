@@ -412,7 +412,12 @@ fn a_changed_control_byte_ends_the_call() {
 #[test]
 fn reports_measure_the_round_trip_and_carry_what_is_played() {
     let mut two = Two::talking();
-    two.callee.set_playout(Playout { audio_played_ms: 1000, audio_concealed_ms: 40, pictures_shown: 30 });
+    two.callee.set_playout(Playout {
+        audio_played_ms: 1000,
+        audio_concealed_ms: 40,
+        pictures_shown: 30,
+        audio_delay_us: 7,
+    });
     two.run(Duration::from_secs(1));
     let stats = two.caller.stats();
     let rtt = stats.round_trip.unwrap();

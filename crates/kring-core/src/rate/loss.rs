@@ -21,7 +21,7 @@ const FADING: f64 = 0.95;
 /// Loss below this is of no interest.
 const NEGLIGIBLE: f64 = 0.015;
 /// How much better, as a difference of log likelihoods, a bottleneck has to explain the loss.
-const EVIDENCE: f64 = 3.0;
+const EVIDENCE: f64 = 2.0;
 /// Where more than this gets lost, sending less is right whatever the cause.
 const HEAVY: f64 = 0.45;
 /// The rates of so many observations are looked at for variety.
@@ -64,11 +64,12 @@ pub(super) struct Loss {
 struct Runs {
     current: u32,
     mean: f64,
+    seen: u32,
 }
 
 impl Default for Runs {
     fn default() -> Runs {
-        Runs { current: 0, mean: 1.0 }
+        Runs { current: 0, mean: 1.0, seen: 0 }
     }
 }
 
@@ -78,7 +79,9 @@ impl Loss {
         if packet.lost {
             self.runs.current += 1;
         } else if self.runs.current > 0 {
-            self.runs.mean += (f64::from(self.runs.current.min(50)) - self.runs.mean) * 0.1;
+            self.runs.seen = (self.runs.seen + 1).min(30);
+            let off = f64::from(self.runs.current.min(50)) - self.runs.mean;
+            self.runs.mean += off / f64::from(self.runs.seen + 2);
             self.runs.current = 0;
         }
         let began = *self.began.get_or_insert(packet.sent);
@@ -114,9 +117,9 @@ impl Loss {
         }
     }
 
-    /// The share lost in the last observation.
-    pub(super) fn latest(&self) -> f64 {
-        self.observations.back().map_or(0.0, |o| o.lost / o.packets)
+    /// Packets and losses of the last observation.
+    pub(super) fn latest(&self) -> (f64, f64) {
+        self.observations.back().map_or((0.0, 0.0), |o| (o.packets, o.lost))
     }
 
     /// Lost share lately, 0 to 1: quick to rise, slow to fall.
@@ -247,6 +250,6 @@ mod tests {
         for n in 0..2000u64 {
             loss.add(&Judged { sent: Time::from_millis(n * 5), size: 100, probe: None, lost: n % 50 < 4 });
         }
-        assert!((3.9..4.1).contains(&loss.run()), "{}", loss.run());
+        assert!((3.7..4.1).contains(&loss.run()), "{}", loss.run());
     }
 }

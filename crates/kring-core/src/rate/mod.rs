@@ -54,6 +54,8 @@ const SILENCE: Duration = Duration::from_millis(300);
 const SILENT_DECREASE: f64 = 0.6;
 /// Where much less is delivered than sent, the estimate goes down again after so long.
 const AGAIN: Duration = Duration::from_millis(80);
+/// Each observation of loss (a quarter of a second or more) counts so much less than the next.
+const POOLED: f64 = 0.88;
 /// What is lost so soon after overuse may have been dropped by a full queue.
 const FULL: Duration = Duration::from_millis(1000);
 /// After overuse the estimate is so much of what is delivered.
@@ -91,7 +93,8 @@ pub struct NetworkState {
     pub target: u32,
     /// The share of datagrams lost lately, 0 to 1, without what full queues dropped; rises fast and falls slowly.
     pub loss: f64,
-    /// How many are lost in a row, on average; 1 or more.
+    /// How much longer losses last than if each packet were lost by itself: 1 if they are, else about how many are lost in
+    /// a row.
     pub burst: f64,
     /// The round trip; `None` until measured.
     pub round_trip: Option<Duration>,
@@ -126,8 +129,9 @@ pub struct RateControl {
     /// Sending less for a moment, to see whether less gets lost: until when, when next, and how long to wait then.
     dip: (Time, Time, Duration),
     dipped: bool,
-    /// Loss that is the link's own.
+    /// Loss that is the link's own; packets and losses of the last seconds, the older the less.
     link_loss: f64,
+    pooled: (f64, f64),
     thawed: Option<Time>,
     /// The highest estimate of the last second, and when it was that.
     held_estimate: (f64, Time),
@@ -162,6 +166,7 @@ impl RateControl {
             dip: (now, now, DIP.1),
             dipped: false,
             link_loss: 0.0,
+            pooled: (0.0, 0.0),
             thawed: None,
             held_estimate: (START_RATE, now),
             reports: 0,
@@ -251,12 +256,15 @@ impl RateControl {
         let full = self.loss_limit.is_some()
             || self.overused.is_some_and(|at| now.since(at) < FULL)
             || self.thawed.is_some_and(|at| now.since(at) < FULL);
-        let change = self.loss.latest() - self.link_loss;
-        match (change > 0.0, full) {
-            (true, true) => {}
-            (true, false) => self.link_loss += 0.4 * change,
-            (false, _) => self.link_loss += 0.1 * change,
+        if full {
+            return;
         }
+        let (packets, lost) = self.loss.latest();
+        let (all, gone) = &mut self.pooled;
+        (*all, *gone) = (*all * POOLED + packets, *gone * POOLED + lost);
+        let latest = if *all > 0.0 { *gone / *all } else { 0.0 };
+        let change = latest - self.link_loss;
+        self.link_loss += if change > 0.0 { change } else { 0.1 * change };
     }
 
     fn adapt(&mut self, now: Time, observed: bool) {
@@ -518,7 +526,7 @@ impl RateControl {
         NetworkState {
             target: self.target(),
             loss: self.link_loss,
-            burst: self.loss.run(),
+            burst: (self.loss.run() * (1.0 - self.link_loss)).max(1.0),
             round_trip: self.round_trip,
             queue: Duration::from_micros((self.queue.least_within(100).max(0.0) * 1000.0) as u64),
         }

@@ -29,7 +29,8 @@ impl Share {
         }
         // A voice of 32 kbit/s at 20 ms a packet takes 75 kbit/s; each copy of it 35 more.
         let wanted = (0.2 * usable).max(80_000.0) + 400_000.0 * loss.clamp(0.0, 0.5);
-        let audio = wanted.min(usable * (0.45 + loss.min(0.25))).min(260_000.0);
+        let audio =
+            wanted.min(usable * (0.45 + loss.min(0.25))).min(260_000.0 + 400_000.0 * loss.clamp(0.0, 0.5));
         let least = if before.video > 0 { PICTURES.0 } else { PICTURES.1 };
         // Headers of a picture's packets, at full size, are some 7 %.
         let video = ((usable - audio) * 0.93) as u32;

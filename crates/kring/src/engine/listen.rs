@@ -38,7 +38,11 @@ impl Listen {
                 self.take(&mut voice, frame, shared)?;
             }
             let what = match &mut voice {
-                Some((_, voice)) => voice.play(shared.clock.now(), &mut block),
+                Some((_, voice)) => {
+                    let what = voice.play(shared.clock.now(), &mut block);
+                    tell(voice, shared);
+                    what
+                }
                 None => Played::Waiting,
             };
             sink.play(&block, what).map_err(|e| e.to_string())?;
@@ -76,4 +80,13 @@ impl Listen {
         }
         Ok(())
     }
+}
+
+/// Notes how it plays, for statistics and reports.
+fn tell(voice: &Voice, shared: &Shared) {
+    let (stats, played) = (voice.stats(), &shared.played);
+    played.inserted_samples.store(voice.stretched.0, Ordering::Relaxed);
+    played.removed_samples.store(voice.stretched.1, Ordering::Relaxed);
+    played.delay_us.store(stats.delay.as_micros() as u64, Ordering::Relaxed);
+    played.target_us.store(stats.target.as_micros() as u64, Ordering::Relaxed);
 }

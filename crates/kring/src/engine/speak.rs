@@ -67,6 +67,10 @@ impl Speak {
             }
             let capture = shared.clock.at(captured.at);
             let duration = encoder.duration().as_duration();
+            let (micros, transmissions) =
+                (duration.as_micros() as u64, 1 + plan.copies.offsets().len() as u64);
+            shared.spoken.duration_us.store(micros, Ordering::Relaxed);
+            shared.spoken.transmissions.store(transmissions, Ordering::Relaxed);
             let level = level(&block);
             let sent = shared
                 .core(|call| call.send_audio(MICROPHONE, capture, duration, level, &packet, &plan.copies));

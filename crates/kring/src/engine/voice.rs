@@ -6,7 +6,7 @@
 use kring_capture::Played;
 use kring_codec::AudioDecoder;
 use kring_codec::stretch::{self, HISTORY, LOOK};
-use kring_core::media::{AudioPacket, JitterBuffer, Playout};
+use kring_core::media::{AudioPacket, JitterBuffer, JitterStats, Playout};
 use kring_core::time::Time;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub(crate) struct Voice {
     /// What was played lately, and from `next` on what is to be played.
     sound: Vec<f32>,
     next: usize,
+    /// Samples that stretching added and left out.
+    pub(crate) stretched: (u64, u64),
     /// Whether what was added last came from the network or was made up.
     what: Played,
 }
@@ -33,7 +35,14 @@ pub(crate) struct Voice {
 impl Voice {
     /// A voice that has not spoken yet.
     pub(crate) fn new(decoder: Box<dyn AudioDecoder>) -> Voice {
-        Voice { jitter: JitterBuffer::new(), decoder, sound: Vec::new(), next: 0, what: Played::Waiting }
+        Voice {
+            jitter: JitterBuffer::new(),
+            decoder,
+            sound: Vec::new(),
+            next: 0,
+            stretched: (0, 0),
+            what: Played::Waiting,
+        }
     }
 
     /// Takes a packet that arrived at `now`.
@@ -55,6 +64,11 @@ impl Voice {
             self.next = HISTORY;
         }
         self.what
+    }
+
+    /// What its jitter buffer has seen.
+    pub(crate) fn stats(&self) -> JitterStats {
+        self.jitter.stats()
     }
 
     fn ready(&self) -> usize {
@@ -115,6 +129,8 @@ impl Voice {
             }
         };
         if changed > 0 {
+            let count = if pace.change > 0 { &mut self.stretched.0 } else { &mut self.stretched.1 };
+            *count += changed as u64;
             self.jitter.stretched();
         }
     }
