@@ -53,7 +53,7 @@ fn a_drop_of_the_rate_is_survived_and_a_rise_is_found() {
         let after = f.voice_delay(1.0, 11.5, 20.0);
         assert!(after <= 340.0, "{what}: voice takes {after} ms after the drop");
         let settled = f.voice_delay(0.95, 13.0, 20.0);
-        assert!(settled <= 220.0, "{what}: {settled} ms");
+        assert!(settled <= 240.0, "{what}: {settled} ms");
         let back = f.mean_kbits(25, 29);
         assert!(back > 0.8 * f.mean_kbits(5, 10), "{what}: {back} kbit/s");
     });
@@ -62,7 +62,11 @@ fn a_drop_of_the_rate_is_survived_and_a_rise_is_found() {
 #[test]
 fn jitter_is_not_taken_for_congestion() {
     for link in ["delay=50,jitter=30,tau=50", "delay=50,jitter=30,tau=0,reorder=20"] {
-        each(link, 29, 4, |f, what| assert!(f.mean_kbits(5, 28) > 350.0, "{what}: {}", f.mean_kbits(5, 28)));
+        let case = call(link, 29).unwrap();
+        let rates: Vec<f64> =
+            (0..6).flat_map(|seed| run(&case, seed)[0].clone()).map(|f| f.mean_kbits(5, 28)).collect();
+        let mean = rates.iter().sum::<f64>() / rates.len() as f64;
+        assert!(mean > 450.0 && rates.iter().all(|rate| *rate > 200.0), "{link}: {rates:?}");
     }
 }
 

@@ -289,10 +289,20 @@ impl RateControl {
             self.prober.postpone(now + Duration::from_millis(1000));
         }
         if let Some(shown) = self.prober.result(now, round_trip, self.loss.recent()) {
-            // On a link that is known to be full, only what passes untouched shows room, or far more than is known.
+            // On a link that is known to be full, only what passes untouched shows room, or far more than is known; and
+            // one burst may have been lucky.
             let beyond = |(mean, _)| shown.passed || shown.rate > 1.5 * mean;
-            let room = self.capacity.is_none_or(beyond);
-            let more = room && shown.rate > self.estimate * 1.1 && !self.is_overused();
+            let higher = shown.rate > self.estimate * 1.1 && !self.is_overused();
+            let more = match self.capacity {
+                None => higher,
+                Some(known) if higher && beyond(known) => {
+                    if !self.prober.confirmed(now, shown.rate) {
+                        return self.bound(now);
+                    }
+                    true
+                }
+                Some(_) => false,
+            };
             if more {
                 self.estimate = shown.rate.min(self.ceiling());
                 if self.capacity.is_some_and(|(mean, _)| shown.rate > mean * 1.2) {
@@ -304,6 +314,10 @@ impl RateControl {
             }
             self.prober.learned(now, more.then_some(shown.rate));
         }
+        self.bound(now);
+    }
+
+    fn bound(&mut self, now: Time) {
         self.estimate = self.estimate.clamp(MIN_RATE, self.ceiling());
         let (held, since) = self.held_estimate;
         if self.estimate >= held || now.since(since) > HOLD {

@@ -68,6 +68,8 @@ pub(super) struct Prober {
     success: Option<(Time, f64)>,
     /// How often in a row a burst told nothing.
     silent: u32,
+    /// What a burst showed that is to be confirmed by another.
+    doubtful: Option<f64>,
 }
 
 impl Prober {
@@ -81,6 +83,7 @@ impl Prober {
             most: INTERVAL.1,
             success: None,
             silent: 0,
+            doubtful: None,
         }
     }
 
@@ -190,12 +193,17 @@ impl Prober {
             }
             return None;
         }
-        self.silent = 0;
         // Bytes between the first and the last, over the time between them, at both ends.
         let sent_in = last.since(first).as_secs_f64().max(0.000_5);
-        let came_in = ((came_last - came_first) as f64 / 1e6).max(0.000_5);
+        let came_in = (came_last - came_first) as f64 / 1e6;
         let sent = f64::from(flight.bytes - flight.last_size) * 8.0 / sent_in;
         let came = f64::from(flight.bytes - flight.first_size) * 8.0 / came_in;
+        if came_in < 0.7 * sent_in {
+            // Held back and let go at once, by the network or a receiver that was busy: they tell nothing of rates.
+            self.next_at = now + AGAIN;
+            return None;
+        }
+        self.silent = 0;
         let passed = came_in <= sent_in * 1.12 + 0.000_5;
         Some(Shown { rate: if passed { sent } else { came.min(sent) * 0.95 }, passed })
     }
@@ -210,6 +218,16 @@ impl Prober {
             self.next_at = now + self.interval;
             self.interval = (self.interval * 3 / 2).min(self.most);
         }
+    }
+
+    /// Whether a burst that showed `rate` confirms the one before. If not, the next one follows at once to do so.
+    pub(super) fn confirmed(&mut self, now: Time, rate: f64) -> bool {
+        let confirmed = self.doubtful.take().is_some_and(|before| rate > 0.8 * before);
+        if !confirmed {
+            self.doubtful = Some(rate);
+            self.next_at = now;
+        }
+        confirmed
     }
 
     /// The rate turned out too high, by far: only `rate` passes. If that was a burst's advice, the next ones are rarer: a token bucket, say, lets

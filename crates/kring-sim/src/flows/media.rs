@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 const FRAME: Duration = Duration::from_micros(33_333);
+/// In so many of a million cases a program is busy when a packet comes.
+const BUSY: u32 = 30_000;
 /// Headers and seal of a packet, beside what is around the datagram.
 const HEADERS: usize = 34;
 
@@ -50,6 +52,9 @@ pub(crate) struct Endpoint {
     keyframe: bool,
     assembling: VecDeque<(u64, usize)>,
     video: bool,
+    /// Came while the program was busy; until when it is.
+    waiting_in: Vec<Datagram>,
+    busy: Time,
     rng: Rng,
 }
 
@@ -71,6 +76,8 @@ impl Endpoint {
             keyframe: true,
             assembling: VecDeque::new(),
             video,
+            waiting_in: Vec::new(),
+            busy: now,
             rng,
         }
     }
@@ -83,7 +90,25 @@ impl Endpoint {
         self.frames
     }
 
-    pub(crate) fn receive(&mut self, now: Time, datagram: &Datagram, figures: &mut Figures) {
+    /// Takes a datagram, at once or when the program gets to it: now and then it is busy for some milliseconds.
+    pub(crate) fn arrive(&mut self, now: Time, datagram: &Datagram, figures: &mut Figures) {
+        if now >= self.busy && self.rng.chance(BUSY) {
+            self.busy = now + Duration::from_micros(self.rng.within(1_000..=20_000));
+        }
+        self.waiting_in.push(datagram.clone());
+        self.catch_up(now, figures);
+    }
+
+    /// Works off what came while it was busy.
+    pub(crate) fn catch_up(&mut self, now: Time, figures: &mut Figures) {
+        if now >= self.busy {
+            for datagram in std::mem::take(&mut self.waiting_in) {
+                self.receive(now, &datagram, figures);
+            }
+        }
+    }
+
+    fn receive(&mut self, now: Time, datagram: &Datagram, figures: &mut Figures) {
         figures.packets.1 += 1;
         figures.deliver(now, datagram.wire());
         self.recorder.add(now, datagram.number);

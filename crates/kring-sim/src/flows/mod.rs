@@ -155,7 +155,7 @@ pub fn run(case: &Case, seed: u64) -> Vec<[Figures; 2]> {
                 let Some(runner) = runners.get_mut(&who) else { continue };
                 match (runner, packet) {
                     (Runner::Call(ends), Packet::Media(datagram)) => {
-                        ends[1 - direction].receive(now, &datagram, &mut figures[who][direction]);
+                        ends[1 - direction].arrive(now, &datagram, &mut figures[who][direction]);
                     }
                     (Runner::Tcp(tcp), packet) => tcp.receive(now, &packet, &mut figures[who][direction]),
                     _ => {}
@@ -165,6 +165,9 @@ pub fn run(case: &Case, seed: u64) -> Vec<[Figures; 2]> {
         for (&who, runner) in &mut runners {
             match runner {
                 Runner::Call(ends) => {
+                    for direction in [0, 1] {
+                        ends[1 - direction].catch_up(now, &mut figures[who][direction]);
+                    }
                     for (direction, sender) in ends.iter_mut().enumerate() {
                         for datagram in sender.run(now) {
                             figures[who][direction].packets.0 += 1;
