@@ -293,16 +293,12 @@ impl RateControl {
             // one burst may have been lucky.
             let beyond = |(mean, _)| shown.passed || shown.rate > 1.5 * mean;
             let higher = shown.rate > self.estimate * 1.1 && !self.is_overused();
-            let more = match self.capacity {
-                None => higher,
-                Some(known) if higher && beyond(known) => {
-                    if !self.prober.confirmed(now, shown.rate) {
-                        return self.bound(now);
-                    }
-                    true
-                }
-                Some(_) => false,
-            };
+            let first = self.capacity.is_none() && self.estimate < 1.5 * START_RATE;
+            let leap = !first && (shown.rate > 1.6 * self.estimate || self.capacity.is_some());
+            let more = higher && self.capacity.is_none_or(beyond);
+            if more && leap && !self.prober.confirmed(now, shown.rate) {
+                return self.bound(now);
+            }
             if more {
                 self.estimate = shown.rate.min(self.ceiling());
                 if self.capacity.is_some_and(|(mean, _)| shown.rate > mean * 1.2) {
@@ -335,7 +331,7 @@ impl RateControl {
         let packets = self.packet_time().min(60.0);
         let growing =
             self.trend.usage() == Usage::Over && self.queue.least_within(100) > 6.0 + packets + noise;
-        let standing = self.queue.least_within(250) > 25.0 + 1.5 * packets + noise;
+        let standing = self.queue.least_within(250) > 15.0 + packets + noise;
         growing || standing
     }
 
