@@ -1,6 +1,7 @@
 //! A voice from a WAV file to a WAV file in virtual time: encoder and plan, copies, the simulator's network, jitter
 //! buffer, decoder, stretching. What is heard can be scored against what was said by any tool; a line of JSON says when
 //! sample 0 of either was due and what it took. See docs/benchmarks.md.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use clap::Parser;
 use kring_codec::{AudioCodec, AudioSettings, FrameDuration, Opus};
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 #[path = "../crates/kring/src/engine/voice.rs"]
-#[allow(unreachable_pub)]
+#[allow(unreachable_pub, dead_code)]
 mod voice;
 
 /// Sends a voice over a model network and writes what is heard.

@@ -98,7 +98,6 @@ fn two_calls_share_a_bottleneck() {
         for direction in [0, 1] {
             let [a, b] = [0, 1].map(|who| figures[who][direction].mean_kbits(80, 120));
             let share = a / (a + b);
-            println!("seed {seed}, {direction}: {a:.0} and {b:.0} kbit/s");
             assert!((0.4..=0.6).contains(&share), "seed {seed}, {direction}: {a} and {b} kbit/s");
         }
     }

@@ -146,14 +146,11 @@ impl Endpoint {
         self.share = Share::new(network.target, network.loss, self.video, self.share);
         self.capture(now);
         let mut out = Vec::new();
-        if self.next_report <= now && (self.recorder.has_news() || self.recorder.is_due())
-            || self.recorder.is_due()
-        {
-            if let Some(bytes) = self.recorder.report(now) {
-                self.next_report = now + self.control.report_interval(bytes.len() + HEADERS);
-                let size = bytes.len() + HEADERS;
-                out.push(Datagram { number: 0, captured: now, bytes: size, content: Content::Report(bytes) });
-            }
+        let due = self.next_report <= now && self.recorder.has_news() || self.recorder.is_due();
+        if due && let Some(bytes) = self.recorder.report(now) {
+            self.next_report = now + self.control.report_interval(bytes.len() + HEADERS);
+            let size = bytes.len() + HEADERS;
+            out.push(Datagram { number: 0, captured: now, bytes: size, content: Content::Report(bytes) });
         }
         out.extend(self.voice.drain(..));
         for datagram in &mut out {

@@ -126,7 +126,7 @@ pub(crate) enum Packet {
 }
 
 enum Runner {
-    Call([Endpoint; 2]),
+    Call(Box<[Endpoint; 2]>),
     Tcp(Box<Tcp>),
 }
 
@@ -205,9 +205,9 @@ pub fn run(case: &Case, seed: u64) -> Vec<[Figures; 2]> {
 fn start(party: &Party, who: usize, seed: u64, now: Time) -> Runner {
     match party.kind {
         Kind::Call { there, back, most, video } => {
-            Runner::Call([(there, "there"), (back, "back")].map(|(on, name)| {
+            Runner::Call(Box::new([(there, "there"), (back, "back")].map(|(on, name)| {
                 Endpoint::new(now, most * 1000, on, video && on, Rng::new(seed, &format!("{who} {name}")))
-            }))
+            })))
         }
         Kind::Tcp => Runner::Tcp(Box::new(Tcp::new(now))),
     }
