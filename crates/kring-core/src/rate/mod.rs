@@ -227,7 +227,7 @@ impl RateControl {
             self.round_trip = Some(self.round_trip.map_or(sample, |srtt| (srtt * 7 + sample) / 8));
         }
         for packet in &news.received {
-            self.queue.add(packet.sent, packet.arrival - packet.sent.as_micros() as i64);
+            self.queue.add(packet.arrival, packet.arrival - packet.sent.as_micros() as i64);
             self.trend.add(packet.sent, packet.arrival);
             self.delivered.add(packet.arrival, packet.size);
             self.prober.received(packet);
@@ -327,7 +327,7 @@ impl RateControl {
     }
 
     fn is_overused(&self) -> bool {
-        let noise = 2.0 * self.queue.variation();
+        let noise = 3.0 * self.queue.variation();
         let packets = self.packet_time().min(60.0);
         let growing =
             self.trend.usage() == Usage::Over && self.queue.least_within(100) > 6.0 + packets + noise;
@@ -389,7 +389,7 @@ impl RateControl {
     fn cruise(&mut self, passed: f64) {
         let packet = self.packet_time();
         let aim = CRUISE.0 + CRUISE.1 * packet * (packet / 20.0).sqrt();
-        let noise = (2.0 * self.queue.variation() - QUIET).max(0.0);
+        let noise = (3.0 * self.queue.variation() - QUIET).max(0.0);
         let waits = (self.queue.least_within(100) - noise).max(0.0);
         let off = ((aim - waits) / aim).clamp(-1.0, 1.0);
         if off > 0.0 && !self.is_app_limited() {
@@ -432,7 +432,7 @@ impl RateControl {
             match (room, calm) {
                 (true, true) => {
                     let times = if self.round_trip.is_none() { 3.0 } else { 2.0 };
-                    self.prober.begin((self.estimate * times).min(self.ceiling() * 1.1));
+                    self.prober.begin((self.estimate * times).min(self.ceiling() * 1.1), self.loss.recent());
                 }
                 (true, false) => self.prober.postpone(now + Duration::from_millis(100)),
                 (false, _) => self.prober.learned(now, None),

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// How long a burst lasts.
 const LENGTH: Duration = Duration::from_millis(15);
 /// Packets in a burst, at least.
-const PACKETS: u32 = 5;
+const PACKETS: f64 = 5.0;
 /// The most bytes of one burst.
 const MAX_BYTES: u32 = 40_000;
 /// So long its packets are waited for, beyond the round trip.
@@ -43,9 +43,12 @@ struct Burst {
 #[derive(Clone, Copy, Debug)]
 struct Flight {
     id: u32,
+    /// What it was meant to be sent at, in bit/s.
+    rate: f64,
     packets: u32,
     sent: Option<(Time, Time)>,
-    /// First and last arrival, in µs, the first one's size, and all bytes.
+    /// Of those received: when the first and the last were sent and came (in µs), their sizes, and all bytes.
+    gone: Option<(Time, Time)>,
     came: Option<(i64, i64)>,
     first_size: u32,
     last_size: u32,
@@ -102,16 +105,23 @@ impl Prober {
         self.next_at = self.next_at.max(until);
     }
 
-    /// Begins a burst at `rate` bit/s.
-    pub(super) fn begin(&mut self, rate: f64) {
+    /// Begins a burst at `rate` bit/s; of more packets where many get lost.
+    pub(super) fn begin(&mut self, rate: f64, loss: f64) {
         let bytes = (rate / 8.0 * LENGTH.as_secs_f64()).clamp(800.0, f64::from(MAX_BYTES)) as u32;
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
-        self.burst = Some(Burst { id, rate, bytes_left: bytes, packets_left: PACKETS });
+        self.burst = Some(Burst {
+            id,
+            rate,
+            bytes_left: bytes,
+            packets_left: (PACKETS / (1.0 - 2.0 * loss).max(0.4)) as u32,
+        });
         self.flight = Some(Flight {
             id,
+            rate,
             packets: 0,
             sent: None,
+            gone: None,
             came: None,
             first_size: 0,
             last_size: 0,
@@ -164,6 +174,7 @@ impl Prober {
             }
             Some((_, last)) => *last = packet.arrival.max(*last),
         }
+        flight.gone = Some((flight.gone.map_or(packet.sent, |(first, _)| first), packet.sent));
     }
 
     /// Takes a packet of which is known whether it came.
@@ -176,7 +187,7 @@ impl Prober {
     /// What the burst showed, once enough is known. `loss` is the share that gets lost anyway.
     pub(super) fn result(&mut self, now: Time, round_trip: Duration, loss: f64) -> Option<Shown> {
         let flight = self.flight.filter(|_| self.burst.is_none())?;
-        let (first, last) = flight.sent?;
+        let (_, last) = flight.sent?;
         let late = now.since(last) > round_trip + PATIENCE;
         if flight.judged < flight.packets && !late {
             return None;
@@ -194,11 +205,13 @@ impl Prober {
             return None;
         }
         // Bytes between the first and the last, over the time between them, at both ends.
+        let (first, last) = flight.gone?;
         let sent_in = last.since(first).as_secs_f64().max(0.000_5);
         let came_in = (came_last - came_first) as f64 / 1e6;
-        let sent = f64::from(flight.bytes - flight.last_size) * 8.0 / sent_in;
-        let came = f64::from(flight.bytes - flight.first_size) * 8.0 / came_in;
-        if came_in < 0.7 * sent_in {
+        // What went out in a clump tells nothing of more than was meant.
+        let sent = (f64::from(flight.bytes - flight.last_size) * 8.0 / sent_in).min(flight.rate);
+        let came = (f64::from(flight.bytes - flight.first_size) * 8.0 / came_in).min(flight.rate);
+        if came_in < 0.7 * sent_in.max(LENGTH.as_secs_f64() / 3.0) {
             // Held back and let go at once, by the network or a receiver that was busy: they tell nothing of rates.
             self.next_at = now + AGAIN;
             return None;

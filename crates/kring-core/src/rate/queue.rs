@@ -3,21 +3,21 @@
 //! Guarantee: both clocks' offset does not matter, and their drift of some 100 ppm adds no more than a millisecond; a
 //! new and longer route is taken for a queue for ten seconds at most.
 //!
-//! Over a short while the *least* delay is looked at, so that jitter, which comes and goes within it, is no queue.
+//! Over a short while of arrivals the *least* delay is looked at, so that jitter, which comes and goes within it, is no
+//! queue. (Of arrivals, not of sending: a burst is sent within a moment and shows the queue only as it drains.)
 
-use crate::time::Time;
 use std::collections::VecDeque;
 
-/// The least delay is kept for each so long span of sending, in µs.
-const SPAN: u64 = 50_000;
+/// The least delay is kept for each so long span of arrivals, in µs.
+const SPAN: i64 = 50_000;
 /// So many spans are remembered: ten seconds.
-const SPANS: usize = 200;
+const SPANS: i64 = 200;
 /// Variation is taken over so many spans.
-const VARIATION_SPANS: usize = 10;
+const VARIATION_SPANS: i64 = 10;
 
 #[derive(Clone, Copy, Debug)]
 struct Span {
-    index: u64,
+    index: i64,
     least: i64,
 }
 
@@ -28,13 +28,13 @@ pub(super) struct QueueDelay {
     base: i64,
     /// Smoothed standard deviation of the spans' least delays.
     variation: f64,
-    measured: u64,
+    measured: i64,
 }
 
 impl QueueDelay {
-    /// Takes a packet's one-way delay (any offset).
-    pub(super) fn add(&mut self, sent: Time, delay: i64) {
-        let index = sent.as_micros() / SPAN;
+    /// Takes a packet's arrival and its one-way delay (any offset).
+    pub(super) fn add(&mut self, arrival: i64, delay: i64) {
+        let index = arrival.div_euclid(SPAN);
         match self.spans.back_mut() {
             Some(last) if last.index == index => last.least = last.least.min(delay),
             // Came late: it tells nothing of now, but it may be the fastest.
@@ -44,7 +44,7 @@ impl QueueDelay {
                 self.spans.push_back(Span { index, least: delay });
             }
         }
-        while self.spans.len() > SPANS || self.spans.front().is_some_and(|s| s.index + (SPANS as u64) < index)
+        while self.spans.len() > SPANS as usize || self.spans.front().is_some_and(|s| s.index + SPANS < index)
         {
             self.spans.pop_front();
         }
@@ -52,13 +52,13 @@ impl QueueDelay {
     }
 
     /// Every half a second: how much did it vary?
-    fn measure(&mut self, index: u64) {
-        if index < self.measured + VARIATION_SPANS as u64 {
+    fn measure(&mut self, index: i64) {
+        if index < self.measured.saturating_add(VARIATION_SPANS) && self.measured != 0 {
             return;
         }
-        let recent: Vec<f64> = self.recent(index, VARIATION_SPANS as u64).map(|s| s.least as f64).collect();
+        let recent: Vec<f64> = self.recent(index, VARIATION_SPANS).map(|s| s.least as f64).collect();
         self.measured = index;
-        if recent.len() < VARIATION_SPANS / 2 {
+        if recent.len() < VARIATION_SPANS as usize / 2 {
             return;
         }
         let mean = recent.iter().sum::<f64>() / recent.len() as f64;
@@ -68,14 +68,14 @@ impl QueueDelay {
         self.variation += step * if step > 0.0 { 0.2 } else { 0.3 };
     }
 
-    fn recent(&self, index: u64, spans: u64) -> impl Iterator<Item = &Span> {
+    fn recent(&self, index: i64, spans: i64) -> impl Iterator<Item = &Span> {
         self.spans.iter().rev().take_while(move |s| s.index + spans > index)
     }
 
-    /// The least time that packets sent in the last `millis` (of those known of) waited, in ms.
-    pub(super) fn least_within(&self, millis: u64) -> f64 {
+    /// The least time that packets which came in the last `millis` waited, in ms.
+    pub(super) fn least_within(&self, millis: i64) -> f64 {
         let Some(last) = self.spans.back() else { return 0.0 };
-        let spans = (millis * 1000).div_ceil(SPAN).max(1);
+        let spans = (millis * 1000 / SPAN).max(1);
         let least = self.recent(last.index, spans).map(|s| s.least).min().unwrap_or(self.base);
         (least - self.base) as f64 / 1000.0
     }
@@ -98,7 +98,7 @@ mod tests {
     fn after(delays_ms: impl IntoIterator<Item = i64>) -> QueueDelay {
         let mut queue = QueueDelay::default();
         for (n, delay) in (0..).zip(delays_ms) {
-            queue.add(Time::from_millis(n * 10), 5_000_000 + delay * 1000);
+            queue.add(n * 10_000, 5_000_000 + delay * 1000);
         }
         queue
     }
