@@ -191,8 +191,8 @@ async fn with_tls_opened_nothing_of_the_call_can_be_found() {
     eventually("heard and seen through the wire", || {
         ear_a.share_of(620.0, 300) > 0.9
             && ear_b.share_of(440.0, 300) > 0.9
-            && eye_a.numbers.lock().unwrap().len() > 20
-            && eye_b.numbers.lock().unwrap().len() > 20
+            && eye_a.numbers.lock().unwrap().len() > 45
+            && eye_b.numbers.lock().unwrap().len() > 45
     })
     .await;
     dialled.hang_up().await;

@@ -358,7 +358,8 @@ impl Call {
                 ..frame.clone()
             });
         }
-        if heard.insert(frame.header.frame_id) {
+        // More than a second behind what has come, sound is of no use, and nobody knows whether it came before.
+        if !heard.is_old(frame.header.frame_id) && heard.insert(frame.header.frame_id) {
             self.inbox.frames.push_back(IncomingFrame { payload: bundle.payload.to_vec(), ..frame.clone() });
         }
     }

@@ -22,6 +22,11 @@ impl Seen {
         new
     }
 
+    /// Whether `id` is so far below the highest that nothing is known of it.
+    pub(crate) fn is_old(&self, id: u32) -> bool {
+        self.bits != 0 && self.top.saturating_sub(id) > 127
+    }
+
     /// Whether `id` is among the latest 128 and was not noted.
     pub(crate) fn lacks(&self, id: u32) -> bool {
         self.bits == 0

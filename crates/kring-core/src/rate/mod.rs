@@ -278,7 +278,7 @@ impl RateControl {
             }
             self.grown = now;
             self.prober.stop(now);
-            self.prober.postpone(now + round_trip + Duration::from_millis(700));
+            self.prober.postpone(now + round_trip + Duration::from_millis(1500));
         } else {
             self.grow(now);
         }

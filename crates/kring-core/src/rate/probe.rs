@@ -1,13 +1,13 @@
 //! Short bursts above the estimate, to learn quickly whether more would pass.
 //!
-//! Guarantee: a burst lasts some 15 ms and at most [`MAX_BYTES`]; without success they become rare.
+//! Guarantee: a burst lasts some 22 ms and at most [`MAX_BYTES`]; without success they become rare.
 
 use super::history::{Judged, Received};
 use crate::time::Time;
 use std::time::Duration;
 
 /// How long a burst lasts.
-const LENGTH: Duration = Duration::from_millis(15);
+const LENGTH: Duration = Duration::from_millis(22);
 /// Packets in a burst, at least.
 const PACKETS: f64 = 5.0;
 /// The most bytes of one burst.
