@@ -6,6 +6,7 @@ use crate::crypto::aws_lc::AwsLc;
 use crate::handshake::{Accept, Acceptor, Binding, Dial, Progress};
 use crate::identity::Identity;
 use crate::media::audio::Copies;
+use crate::media::{FrameHeader, FrameInfo};
 use crate::offer::TrackSource;
 use crate::ticket::Ticket;
 use crate::time::WallTime;
