@@ -431,8 +431,7 @@ impl RateControl {
                 self.silent.is_none() && self.estimate < self.ceiling() * 0.98 && self.estimate >= 60_000.0;
             match (room, calm) {
                 (true, true) => {
-                    let times = if self.round_trip.is_none() { 3.0 } else { 2.0 };
-                    self.prober.begin((self.estimate * times).min(self.ceiling() * 1.1), self.loss.recent());
+                    self.prober.begin((self.estimate * 2.0).min(self.ceiling() * 1.1), self.loss.recent());
                 }
                 (true, false) => self.prober.postpone(now + Duration::from_millis(100)),
                 (false, _) => self.prober.learned(now, None),
