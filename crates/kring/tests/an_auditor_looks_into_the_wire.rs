@@ -204,7 +204,8 @@ async fn with_tls_opened_nothing_of_the_call_can_be_found() {
     assert!(datagrams > 100, "only {datagrams} datagram frames were found, so TLS was not opened");
     let captured = std::fs::metadata(&pcap).unwrap().len() as usize;
     let shown: usize = sources.iter().map(Vec::len).sum();
-    assert!(shown > captured * 3 / 2, "of {captured} bytes, sealed and opened, only {shown} were looked at");
+    // Both as sealed and as opened; the capture holds the headers of small packets besides.
+    assert!(shown > captured * 5 / 4, "of {captured} bytes, sealed and opened, only {shown} were looked at");
     let holds = |needle: &[u8]| sources.iter().any(|s| s.windows(needle.len()).any(|w| w == needle));
     assert!(holds(b"kring/1"), "the search finds what is there");
 
