@@ -7,6 +7,7 @@ use crate::crypto::Provider;
 use crate::handshake::HandshakeError;
 use crate::keys::{REPORT_TRACK, SenderKey};
 use crate::offer::{Offer, TrackState};
+use crate::verify::CodeMessage;
 use crate::wire::{self, Fields, Malformed};
 use std::fmt;
 use zeroize::Zeroizing;
@@ -107,6 +108,8 @@ pub(crate) enum Message {
         track: u8,
     },
     Recording(bool),
+    /// Of the exchange that gives the call its code.
+    Code(CodeMessage),
 }
 
 const T_RINGING: u64 = 1;
@@ -118,6 +121,7 @@ const T_TRACKS: u64 = 6;
 const T_TRACK_STATE: u64 = 7;
 const T_KEYFRAME_REQUEST: u64 = 8;
 const T_RECORDING: u64 = 9;
+// 10 to 12 are in `verify/exchange.rs`.
 
 impl Message {
     /// Whether the channel has to be rekeyed after it.
@@ -168,6 +172,7 @@ impl Message {
                 wire::put_number(1, (*on).into(), &mut value);
                 T_RECORDING
             }
+            Message::Code(message) => message.encode(&mut value),
         };
         let mut out = Zeroizing::new(Vec::with_capacity(value.len() + 32));
         wire::put(kind, &value, &mut out);
@@ -234,7 +239,7 @@ impl Message {
                     signature: signature.ok_or(Malformed)?,
                 })
             }
-            _ => return Ok(None),
+            _ => return Ok(CodeMessage::decode(kind, value)?.map(Message::Code)),
         }))
     }
 }

@@ -7,7 +7,9 @@
 //! 2. The caller [dials](handshake::Dial), the callee [accepts](handshake::Accept); each ends with a
 //!    [`Session`](handshake::Session), which exists only once the other side is proven.
 //! 3. A [`Call`](call::Call) made from the session rings, is answered, carries sealed frames and ends.
-//! 4. Opened frames go through a [`JitterBuffer`](media::JitterBuffer) or [`VideoBuffer`](media::VideoBuffer) to
+//! 4. The two people compare the call's [`Code`](verify::Code), or once for all their
+//!    [`SafetyNumber`](verify::SafetyNumber).
+//! 5. Opened frames go through a [`JitterBuffer`](media::JitterBuffer) or [`VideoBuffer`](media::VideoBuffer) to
 //!    a decoder.
 //!
 //! The bytes on the wire are described in docs/protocol.md.
@@ -28,4 +30,5 @@ pub mod rate;
 pub mod ticket;
 pub mod time;
 pub mod varint;
+pub mod verify;
 mod wire;

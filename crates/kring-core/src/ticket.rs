@@ -36,7 +36,7 @@ pub const MAX_ADDRESSES: usize = 8;
 /// How long a ticket holds unless said otherwise: one day.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-fn base32() -> Encoding {
+pub(crate) fn base32() -> Encoding {
     // One alphabet for both cases; the encoder writes lower case.
     let mut spec = data_encoding::Specification::new();
     spec.symbols.push_str("abcdefghijklmnopqrstuvwxyz234567");

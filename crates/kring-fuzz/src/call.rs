@@ -1,7 +1,7 @@
 //! Two calls in one process, and a network and two people that do whatever the bytes say.
 //!
 //! Guarantee that is checked: whatever one side or the network does, the other keeps its bound on memory, tells of
-//! one end at most, and plays nothing that was not sealed for it, or twice.
+//! one end at most, and plays nothing that was not sealed for it, or twice, or by somebody with a changed key.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use kring_core::media::audio::{Bundle, Copies};
 use kring_core::media::{FrameHeader, MAX_FRAME};
 use kring_core::offer::TrackState;
 use kring_core::time::Time;
+use kring_core::verify::{Pin, Trust};
 
 use crate::input::{Input, damage};
 use crate::world::{WORLD, offer, pair};
@@ -144,6 +145,20 @@ impl Two {
                     side.call.announce_recording(true);
                 }
             }
+            29 => {
+                // Whom this side expects: nobody, the one who is there, or somebody else.
+                let (pinned, verified) = (input.below(4), input.flag());
+                let identity = if pinned == 1 { side.call.peer() } else { Some([7; 32].into()) };
+                let pin = identity.filter(|_| pinned > 0).map(|identity| Pin { identity, verified });
+                side.call.expect(pin);
+                let changed = matches!(side.call.trust(), Some(Trust::KeyChanged { .. }));
+                assert_eq!(changed, pinned > 1, "another than the expected one is noticed");
+            }
+            30 => {
+                side.call.accept_changed_key();
+                assert!(side.call.trust().is_none_or(|trust| trust.has_media()));
+            }
+            31 => side.call.mark_verified(),
             _ => {
                 for side in &mut self.sides {
                     let bytes = std::mem::take(&mut side.stream);
@@ -246,6 +261,9 @@ impl Two {
             assert!(stats.video_queue_bytes <= 1 << 20);
             assert!(stats.datagrams_lost < 1 << 62 && stats.jitter_us < 1 << 40);
             crate::parse::check_offer(side.call.peer_offer());
+            if let (Some(code), Some(other)) = (side.call.code(), peer.call.code()) {
+                assert!(code == other || side.disturbed || peer.disturbed, "two codes in one call");
+            }
             if side.call.is_talking() {
                 let answered = self.answered || side.disturbed;
                 assert!(answered, "talking without an answer");
@@ -271,6 +289,7 @@ impl Side {
 
     fn frames(&mut self) {
         while let Some(frame) = self.call.poll_frame() {
+            assert!(self.call.trust().is_some_and(|trust| trust.has_media()), "media of somebody else");
             assert!(frame.payload.len() <= MAX_FRAME && frame.track < 15);
             assert!(self.call.role() == Role::Caller || frame.arrived >= Time::ZERO);
             // An info has 7 bytes with sound and 6 with pictures: what is sealed as one and announced as the other

@@ -16,6 +16,7 @@ pub mod mutate;
 mod parse;
 mod rate;
 pub mod seeds;
+mod verify;
 mod world;
 
 pub use call::call;
@@ -24,6 +25,7 @@ pub use handshake::{accept, confirm, dial};
 pub use media::{jitter, reassembler, video_buffer};
 pub use parse::{bundle, certificate, control, frame_header, identity, offer, packet, report, ticket};
 pub use rate::rate;
+pub use verify::{code, scan};
 pub use world::{offer as an_offer, pair};
 
 /// What a target does with its bytes.
@@ -36,6 +38,7 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("bundle", bundle),
     ("call", call),
     ("certificate", certificate),
+    ("code", code),
     ("confirm", confirm),
     ("control", control),
     ("dial", dial),
@@ -47,6 +50,7 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("rate", rate),
     ("reassembler", reassembler),
     ("report", report),
+    ("scan", scan),
     ("ticket", ticket),
     ("video_buffer", video_buffer),
     ("wav", wav),

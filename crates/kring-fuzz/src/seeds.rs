@@ -4,6 +4,7 @@ use kring_core::fuzzing;
 use kring_core::media::{FrameHeader, Packetiser};
 use kring_core::time::{Time, WallTime};
 use kring_core::varint;
+use kring_core::verify::{SafetyNumber, SafetyScan};
 
 use crate::world::{NOW, WORLD, offer};
 
@@ -45,6 +46,7 @@ pub fn all() -> Vec<Seed> {
     bundles(&mut add);
     machines(&mut add);
     calls(&mut add);
+    verification(&mut add);
     files(&mut add);
     seeds
 }
@@ -164,6 +166,10 @@ fn controls(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add("control", "track-state", field(7, &[number(1, 1), number(2, 2)].concat()));
     add("control", "keyframe-request", field(8, &one));
     add("control", "recording", field(9, &one));
+    add("control", "code-commitment", field(10, &field(1, &[5; 32])));
+    add("control", "code-nonce", [field(11, &field(1, &[5; 32])), field(33, b"grease")].concat());
+    add("control", "code-reveal", field(12, &field(1, &[5; 32])));
+    add("control", "code-reveal-short", field(12, &field(1, &[5; 31])));
     add("control", "two-in-one", [field(1, b""), field(9, &one)].concat());
     add("control", "unknown", field(64, &one));
 
@@ -327,7 +333,45 @@ fn calls(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
         "large-pictures",
         with(&[23, 248, 1, 1, 23, 248, 1, 0, 23, 100, 1, 0, 11, 28, 0x80 | 11, 28]),
     );
+    let code = |kind: u8| [&[25, 0, 36, kind, 34, 1, 32][..], &[5; 32]].concat();
+    add("call", "code-again", with(&[&code(10)[..], &[28]].concat()));
+    add("call", "code-forged", [&code(10)[..], &[0x80 | 2, 0x80 | 28], &code(12), &[0x80 | 2, 28]].concat());
+    add("call", "code-from-the-wrong-side", {
+        let mut code = code(10);
+        code[0] |= 0x80;
+        [&code[..], &[28, 28]].concat()
+    });
+    add("call", "code-never-comes", vec![12, 1, 90, 0, 28, 28]);
+    add(
+        "call",
+        "key-changed",
+        with(&[&[29, 3][..], &sound, &[11, 28, 30, 28], &sound, &[28, 31, 28]].concat()),
+    );
+    add(
+        "call",
+        "key-changed-while-it-rings",
+        vec![0x80 | 29, 1, 28, 0x80 | 13, 28, 0x80 | 30, 0x80 | 13, 28],
+    );
     add("call", "network-gone", with(&[16, 0, 28, 0x80 | 16, 1, 3]));
+}
+
+fn verification(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    // To the callee, to the caller, to the callee.
+    add("code", "whole", vec![0, 0x80, 0, 0x80]);
+    add("code", "in-the-middle", vec![1, 0x80, 0, 0x80]);
+    add("code", "replayed", vec![0, 0x82, 0x80, 0, 0x82, 0x80, 0x80]);
+    add("code", "damaged", vec![0, 0x80, 0, 0x83, 0, 0, 20, 1, 0]);
+    add("code", "given-up", vec![0, 0x84, 0x80, 4, 0, 0x80]);
+    add("code", "forged", vec![0, 0x80, 0x85, 2, 9, 5, 1, 9, 0x85, 2, 9]);
+    add("code", "garbage", vec![0, 6, 4, 10, 2, 1, 0, 0x87, 1, 10]);
+
+    let (own, peer) = (WORLD.caller.public(), WORLD.callee.public());
+    let scan = SafetyScan::new(own, peer);
+    add("scan", "valid", scan.to_string().into_bytes());
+    add("scan", "qr-code", format!(" {}\n", scan.to_qr_text()).into_bytes());
+    add("scan", "cut", scan.to_string().into_bytes()[..80].to_vec());
+    add("scan", "not-ascii", "kringid\u{e9}aaa".into());
+    add("scan", "number", SafetyNumber::of(&own, &peer).to_string().into_bytes());
 }
 
 fn files(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {

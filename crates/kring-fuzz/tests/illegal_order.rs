@@ -4,6 +4,7 @@
 use kring_core::call::{Call, EndedBy, Event};
 use kring_core::control::Reason;
 use kring_core::time::Time;
+use kring_core::verify::CodeFailure;
 use kring_fuzz::{an_offer, pair};
 
 const CALLER: usize = 0;
@@ -24,6 +25,7 @@ fn message(kind: u8) -> Vec<u8> {
         3 | 4 => field(1, &[1]),
         7 => [field(1, &[0]), field(2, &[1])].concat(),
         8 => field(1, &[0]),
+        10..=12 => field(1, &[5; 32]),
         _ => field(1, &[1]),
     };
     field(kind, &value)
@@ -74,18 +76,43 @@ fn a_message_out_of_order_ends_the_call_and_one_in_order_does_not() {
     let by_peer = Some((Reason::Declined, EndedBy::Peer));
     for talking in [false, true] {
         for from in [CALLER, CALLEE] {
-            for kind in [1, 2, 3, 4, 6, 7, 8, 9] {
+            for kind in [1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12] {
                 let expected = match kind {
                     4 => by_peer,
                     1 | 2 if from == CALLEE && !talking => None,
                     3 if from == CALLEE && !talking => by_peer,
-                    1..=3 => violation,
+                    // The code is settled before anybody answers.
+                    1..=3 | 10..=12 => violation,
                     _ => None,
                 };
                 let end = end_after(from, talking, &message(kind));
                 assert_eq!(end, expected, "kind {kind} from {from}, talking: {talking}");
             }
         }
+    }
+}
+
+#[test]
+fn while_the_code_is_being_made_each_of_its_messages_is_heeded_in_its_place_only() {
+    for kind in 10..=12 {
+        // The caller has committed and waits for a nonce.
+        let [mut caller, mut callee] = pair();
+        assert!(callee.hostile_control(&message(kind), false));
+        let bytes = callee.poll_stream().expect("sender key, ringing and the message");
+        caller.handle_stream(Time::ZERO, &bytes);
+        assert_eq!((caller.is_over(), caller.code().is_some()), (kind != 11, kind == 11), "kind {kind}");
+
+        // The callee has sent its nonce and waits for the reveal; the right one is not known to whoever writes this.
+        let [mut caller, mut callee] = pair();
+        let bytes = caller.poll_stream().expect("sender key and commitment");
+        callee.handle_stream(Time::ZERO, &bytes);
+        assert!(caller.hostile_control(&message(kind), false));
+        let bytes = caller.poll_stream().expect("the message");
+        callee.handle_stream(Time::ZERO, &bytes);
+        assert!(callee.is_over() && callee.code().is_none(), "kind {kind}");
+        let failed = Event::CodeFailed(CodeFailure::Forged);
+        let told = std::iter::from_fn(|| callee.poll_event()).any(|event| event == failed);
+        assert_eq!(told, kind == 12, "kind {kind}");
     }
 }
 

@@ -4,6 +4,7 @@
 
 use super::outbox::Outbox;
 use super::receive::Inbox;
+use super::verification::Verification;
 use super::{Call, CallStats, DEFAULT_RATE, Peer, Phase, Playout, REPORT_INTERVAL, Timeouts};
 use crate::control::Message;
 use crate::crypto::random_secret;
@@ -14,6 +15,7 @@ use crate::media::Packetiser;
 use crate::offer::Offer;
 use crate::rate::{RateControl, Share};
 use crate::time::Time;
+use crate::verify::CodeExchange;
 use std::collections::{HashMap, VecDeque};
 
 impl Call {
@@ -75,6 +77,7 @@ impl Call {
         let provider = &line.provider;
         let own = OwnKeys::new(provider.clone(), group, role.leaf(), random_secret(&**provider)?);
         let peer_keys = PeerKeys::new(provider.clone(), group, peer_leaf);
+        let (exchange, commitment) = CodeExchange::begin(role, line.handshake_hash, &**provider)?;
         let mut call = Call {
             inbox: Inbox::new(peer_keys),
             line,
@@ -100,10 +103,14 @@ impl Call {
             playout: Playout::default(),
             stats: CallStats::default(),
             scratch: Default::default(),
+            verification: Verification::new(exchange, now),
         };
         call.write(&Message::SenderKey(call.own.announce(identity)));
         if role == Role::Callee {
             call.write(&Message::Ringing);
+        }
+        if let Some(commitment) = commitment {
+            call.write(&Message::Code(commitment));
         }
         Ok(call)
     }

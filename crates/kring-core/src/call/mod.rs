@@ -5,7 +5,8 @@
 //! `None`, and call [`Call::handle_timeout`] at [`Call::poll_timeout`].
 //!
 //! Guarantee: no media leaves before the call is answered, and none that came earlier gets through; a caller who has
-//! proven nothing yet has no name here, and nothing that it sends is opened but the proof; whatever the peer sends, memory stays below [`MAX_MEMORY`] and the call goes on or ends with a reason.
+//! proven nothing yet has no name here, and nothing that it sends is opened but the proof; with somebody whose key has
+//! changed no media is exchanged before a person accepts it; whatever the peer sends, memory stays below [`MAX_MEMORY`] and the call goes on or ends with a reason.
 
 mod begin;
 #[cfg(feature = "fuzzing")]
@@ -16,6 +17,7 @@ mod report;
 mod send;
 #[cfg(all(test, feature = "aws-lc"))]
 mod tests;
+mod verification;
 
 pub use receive::IncomingFrame;
 pub use report::{Playout, Report};
@@ -31,10 +33,12 @@ use crate::offer::{Offer, TrackInfo, TrackState};
 use crate::rate::{RateControl, Share};
 use crate::ticket::TicketId;
 use crate::time::Time;
+use crate::verify::{Code, CodeFailure, Trust};
 use outbox::Outbox;
 use receive::Inbox;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
+use verification::Verification;
 
 /// Bound on what one call holds for its peer: reassembly 4 MiB, frames that wait for a key 0.5 MiB, pictures to be
 /// sent 1 MiB, the rest small.
@@ -90,6 +94,13 @@ pub enum Event {
     Answered,
     /// The caller whom this side has answered ahead has proven itself.
     Proven,
+    /// Who is there is not who was [expected](Call::expect): no media flows before a person has
+    /// [accepted](Call::accept_changed_key) that.
+    KeyChanged(Trust),
+    /// The call's code is there, for both people to compare.
+    Code(Code),
+    /// There is no code in this call.
+    CodeFailed(CodeFailure),
     /// The peer's tracks are these now.
     Tracks(Vec<TrackInfo>),
     /// The peer switched one of its tracks on or off.
@@ -166,6 +177,9 @@ pub enum SendError {
     /// The call is not answered yet, or is over.
     #[error("the call is not answered yet, or is over")]
     NotTalking,
+    /// The other side's key has changed, and no person has accepted it.
+    #[error("the other side's key has changed; a person has to accept it first")]
+    KeyChanged,
     /// There is no such track, or it is muted.
     #[error("track {track} is not live")]
     NotLive {
@@ -253,6 +267,7 @@ pub struct Call {
     playout: Playout,
     stats: CallStats,
     scratch: (Vec<u8>, Vec<u8>),
+    verification: Verification,
 }
 
 impl Call {
@@ -321,9 +336,10 @@ impl Call {
         }
     }
 
-    /// Callee: takes the call with what this side sends. Without effect unless it rings here.
+    /// Callee: takes the call with what this side sends. Without effect unless it rings here, and while a changed key is
+    /// not accepted.
     pub fn answer(&mut self, now: Time, offer: &Offer) {
-        if self.phase == Phase::Ringing && self.line.role == Role::Callee {
+        if self.phase == Phase::Ringing && self.line.role == Role::Callee && !self.is_held() {
             self.write(&Message::Answer(offer.clone()));
             self.set_tracks(offer);
             self.phase = Phase::Talking;
@@ -431,6 +447,7 @@ impl Call {
         }
         let quiet = if self.interrupted { self.timeouts.vanished } else { INTERRUPTED_AFTER };
         let mut next = self.report_due().min(self.last_heard + quiet);
+        next = self.code_due().map_or(next, |at| next.min(at));
         if self.phase == Phase::Talking {
             next = self.rate.due().map_or(next, |at| next.min(at));
         }
@@ -469,6 +486,7 @@ impl Call {
             self.send_report(now);
         }
         self.inbox.expire(now);
+        self.code_timeout(now);
     }
 
     fn write(&mut self, message: &Message) {

@@ -150,6 +150,7 @@ impl Call {
         let tracks = offer.tracks.clone();
         self.peer_offer = offer;
         self.event(Event::Proven);
+        self.judge();
         self.event(Event::Tracks(tracks));
         self.heard(now);
     }
@@ -159,7 +160,7 @@ impl Call {
         self.violation("no proof of who calls");
     }
 
-    fn violation(&mut self, what: &'static str) {
+    pub(super) fn violation(&mut self, what: &'static str) {
         tracing::debug!(what, "the peer broke the protocol");
         self.hang_up(Reason::ProtocolError);
     }
@@ -193,6 +194,7 @@ impl Call {
             Message::TrackState { track, state } => self.peer_track_state(track, state),
             Message::KeyframeRequest { track } => self.keyframe_requested(now, track),
             Message::Recording(on) => self.event(Event::PeerRecording(on)),
+            Message::Code(message) => self.code_message(message),
             Message::Ringing | Message::Answer(_) | Message::Decline(_) => {
                 self.violation("an answer to what was not asked");
             }
@@ -319,7 +321,7 @@ impl Call {
         mut plaintext: &[u8],
     ) {
         let info = FrameInfo::decode(kind, &mut plaintext);
-        let (Ok(mut info), Phase::Talking) = (info, self.phase) else {
+        let (Ok(mut info), Phase::Talking, false) = (info, self.phase, self.is_held()) else {
             self.inbox.dropped += 1;
             return;
         };

@@ -1,4 +1,5 @@
 mod ahead;
+mod verification;
 
 use super::*;
 use crate::crypto::Provider;
