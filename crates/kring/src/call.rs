@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 /// done, [`hang_up`](Call::hang_up).
 #[must_use = "dropping a call hangs up"]
 pub struct Call {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     task: Option<JoinHandle<()>>,
 }
 

@@ -14,6 +14,7 @@ use kring_core::handshake::{Binding, DEADLINE, Dial, EXPORTER_LABEL, HandshakeEr
 use kring_core::identity::Fingerprint;
 use kring_core::offer::Offer;
 use kring_core::ticket::Ticket;
+use kring_core::verify::Pin;
 use kring_net::{Closed, Connection};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -91,12 +92,24 @@ impl Drop for Registration<'_> {
     }
 }
 
-pub(crate) async fn dial(common: Arc<Common>, shared: Arc<Shared>, ticket: Ticket, media: Box<Media>) {
-    let end = attempt(&common, &shared, &ticket, media).await;
+pub(crate) async fn dial(
+    common: Arc<Common>,
+    shared: Arc<Shared>,
+    ticket: Ticket,
+    expected: Option<Pin>,
+    media: Box<Media>,
+) {
+    let end = attempt(&common, &shared, &ticket, expected, media).await;
     shared.over(end);
 }
 
-async fn attempt(common: &Common, shared: &Arc<Shared>, ticket: &Ticket, media: Box<Media>) -> End {
+async fn attempt(
+    common: &Common,
+    shared: &Arc<Shared>,
+    ticket: &Ticket,
+    expected: Option<Pin>,
+    media: Box<Media>,
+) -> End {
     let (adopt, mut adopted) = mpsc::channel(1);
     let (established_tx, established) = watch::channel(false);
     let peer = ticket.fingerprint();
@@ -107,13 +120,15 @@ async fn attempt(common: &Common, shared: &Arc<Shared>, ticket: &Ticket, media: 
     let connected = tokio::select! {
         biased;
         () = shared.hang_up.notified() => return End::HungUp { by: EndedBy::Local },
-        Some(other) = adopted.recv() => {
+        Some(mut other) = adopted.recv() => {
+            other.expected = expected;
             return driver::run(shared, *other, Some(media), Offer::default()).await.end;
         }
         connected = establish(common, ticket, &offer) => connected,
     };
     let outcome = match connected {
-        Ok(established) => {
+        Ok(mut established) => {
+            established.expected = expected;
             established_tx.send_replace(true);
             driver::run(shared, established, Some(media), offer).await
         }
@@ -128,7 +143,10 @@ async fn attempt(common: &Common, shared: &Arc<Shared>, ticket: &Ticket, media: 
             };
             drop(registration);
             match other {
-                Ok(Some(other)) => driver::run(shared, *other, Some(media), Offer::default()).await.end,
+                Ok(Some(mut other)) => {
+                    other.expected = expected;
+                    driver::run(shared, *other, Some(media), Offer::default()).await.end
+                }
                 _ => End::BothDialled,
             }
         }
@@ -206,6 +224,6 @@ async fn shake(
         if send.write_all(&bytes).await.is_err() {
             return Err(closed(connection.closed().await));
         }
-        return Ok(Established { connection, send, recv, call });
+        return Ok(Established { connection, send, recv, call, expected: None, pins: common.pins.clone() });
     }
 }

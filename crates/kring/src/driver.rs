@@ -6,11 +6,13 @@
 use crate::engine::Engine;
 use crate::event::{End, Event, Safety};
 use crate::media::Media;
+use crate::peer::{Permit, Pins, Who};
 use crate::shared::{Shared, Stage};
 use kring_core::call as core;
 use kring_core::control::Reason;
 use kring_core::handshake::Role;
 use kring_core::offer::Offer;
+use kring_core::verify::Pin;
 use kring_net::{Closed, Connection, RecvStream, SendStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +33,9 @@ pub(crate) struct Established {
     pub(crate) send: SendStream,
     pub(crate) recv: RecvStream,
     pub(crate) call: core::Call,
+    /// Whom this side takes the other for, if it knows; else what is remembered of the identity.
+    pub(crate) expected: Option<Pin>,
+    pub(crate) pins: Pins,
 }
 
 /// What came of a call.
@@ -49,8 +54,18 @@ struct Driver {
     /// Caller: the answer was there before `confirm` was sent.
     answered_ahead: bool,
     media: Option<Box<Media>>,
+    /// What waits until a person accepts a changed key.
+    held: Option<Held>,
     engine: Option<Engine>,
     end: Option<End>,
+    pins: Pins,
+}
+
+enum Held {
+    /// Callee: the app's answer.
+    Answer(Box<Media>),
+    /// The start of media in a call that is answered.
+    Start,
 }
 
 /// Runs the call to its end. The caller's `media` was offered as `offer`; the callee's comes with the app's answer, or
@@ -61,7 +76,10 @@ pub(crate) async fn run(
     media: Option<Box<Media>>,
     offer: Offer,
 ) -> Outcome {
-    let Established { connection, send, mut recv, call } = established;
+    let Established { connection, send, mut recv, mut call, expected, pins } = established;
+    if let Some(pin) = expected.or_else(|| call.peer().and_then(|peer| pins(&peer))) {
+        call.expect(Some(pin));
+    }
     let answered = call.role() == Role::Caller || call.is_talking();
     let answered_ahead = call.role() == Role::Caller && call.is_talking();
     let _ = shared.from.set(connection.remote_address());
@@ -77,8 +95,10 @@ pub(crate) async fn run(
         sent: offer,
         answered_ahead,
         media: None,
+        held: None,
         engine: None,
         end: None,
+        pins,
     };
     match media {
         Some(media) if !answered => driver.answer(media),
@@ -119,6 +139,7 @@ impl Driver {
                 if let Some(media) = answer {
                     self.answer(media);
                 }
+                self.release();
             }
             () = sleep_until(due) => {
                 let playout = shared.playout();
@@ -132,10 +153,31 @@ impl Driver {
 
     fn answer(&mut self, media: Box<Media>) {
         let shared = self.shared.clone();
+        if self.permit().is_none() {
+            self.held = Some(Held::Answer(media));
+            return;
+        }
         let offer = shared.core(|call| media.offer(Some(call.peer_offer()))).unwrap_or_default();
         self.sent = offer.clone();
         self.media = Some(media);
         shared.core(|call| call.answer(shared.clock.now(), &offer));
+    }
+
+    /// What media takes, unless it is held.
+    fn permit(&self) -> Option<Permit> {
+        self.shared.core(|call| Permit::of(call)).flatten()
+    }
+
+    /// Goes on with what waited for a person, once one has accepted.
+    fn release(&mut self) {
+        if self.held.is_none() || self.permit().is_none() {
+            return;
+        }
+        match self.held.take() {
+            Some(Held::Answer(media)) => self.answer(media),
+            Some(Held::Start) => self.answered(),
+            None => {}
+        }
     }
 
     /// Passes on all that the protocol has to say.
@@ -181,6 +223,10 @@ impl Driver {
             }
             core::Event::Answered => return self.answered(),
             core::Event::Proven => {
+                shared.core(|call| {
+                    let pin = call.peer().and_then(|peer| (self.pins)(&peer));
+                    call.expect(pin);
+                });
                 shared.events.push(Event::Answered);
                 return self.connected();
             }
@@ -190,6 +236,12 @@ impl Driver {
                 shared.camera_keyframe.store(true, std::sync::atomic::Ordering::Relaxed);
                 return;
             }
+            core::Event::KeyChanged(_) => match shared.core(|call| Who::of(call)).flatten() {
+                Some(Who::KeyChanged(peer)) => Event::KeyChanged(peer),
+                _ => return,
+            },
+            core::Event::Code(code) => Event::Code(code),
+            core::Event::CodeFailed(failure) => Event::CodeFailed(failure),
             core::Event::PeerRecording(on) => Event::PeerRecording(on),
             core::Event::Interrupted => Event::Interrupted,
             core::Event::Resumed => Event::Resumed,
@@ -208,6 +260,10 @@ impl Driver {
         if shared.stopped() {
             return;
         }
+        let Some(permit) = self.permit() else {
+            self.held = Some(Held::Start);
+            return;
+        };
         let Some(media) = self.media.take() else { return };
         if media.recording {
             shared.core(|call| call.announce_recording(true));
@@ -230,7 +286,7 @@ impl Driver {
         if proven {
             shared.events.push(Event::Answered);
         }
-        self.engine = Some(Engine::start(&shared, *media, &self.sent));
+        self.engine = Some(Engine::start(&shared, *media, &self.sent, permit));
         if proven {
             self.connected();
         }

@@ -6,6 +6,7 @@ use crate::dial::Dials;
 use crate::driver::{self, Established};
 use crate::event::{End, close};
 use crate::media::Media;
+use crate::peer::Pins;
 use crate::shared::{Shared, Stage};
 use crate::standing::{self, Standing, Waiting};
 use kring_core::call::{Timeouts, own_dial_wins};
@@ -17,6 +18,7 @@ use kring_core::handshake::{
 use kring_core::identity::{Identity, PublicIdentity};
 use kring_core::offer::{Offer, TrackInfo};
 use kring_core::ticket::{MAX_ADDRESSES, Ticket, TicketError, TicketId};
+use kring_core::verify::Pin;
 use kring_net::{BindError, Connection, RecvStream, SendStream};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -40,6 +42,7 @@ pub struct EndpointBuilder {
     identity: Option<Identity>,
     net: kring_net::Config,
     timeouts: Timeouts,
+    pins: Pins,
     #[cfg(feature = "simulation")]
     simulation: Option<crate::simulation::Simulation>,
 }
@@ -62,6 +65,16 @@ impl EndpointBuilder {
     pub fn timeouts(mut self, timeouts: Timeouts) -> EndpointBuilder {
         self.timeouts = timeouts;
         self.net.idle_timeout = timeouts.vanished + Duration::from_secs(15);
+        self
+    }
+
+    /// What the app remembers of people: asked for each identity that is proven, so that those who were verified before are
+    /// [`Verified`](crate::Verified). It must not wait for anything.
+    pub fn pins(
+        mut self,
+        remembered: impl Fn(&PublicIdentity) -> Option<Pin> + Send + Sync + 'static,
+    ) -> EndpointBuilder {
+        self.pins = Arc::new(remembered);
         self
     }
 
@@ -109,6 +122,7 @@ impl EndpointBuilder {
             net,
             clock,
             timeouts: self.timeouts,
+            pins: self.pins,
             dials: Dials::default(),
             standing: Standing::default(),
         });
@@ -128,6 +142,7 @@ pub(crate) struct Common {
     pub(crate) timeouts: Timeouts,
     pub(crate) dials: Dials,
     pub(crate) standing: Standing,
+    pub(crate) pins: Pins,
     acceptor: Mutex<Acceptor>,
 }
 
@@ -164,6 +179,7 @@ impl Endpoint {
             identity: None,
             net: kring_net::Config::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
             timeouts: Timeouts::default(),
+            pins: Arc::new(|_| None),
             #[cfg(feature = "simulation")]
             simulation: None,
         }
@@ -246,11 +262,22 @@ impl Endpoint {
     ///
     /// Has to be called within a tokio runtime.
     pub fn dial(&self, ticket: &Ticket, media: Media) -> Call {
+        self.dialling(ticket, None, media)
+    }
+
+    /// Dials somebody who is known: with another identity than `pin` says, they are [`KeyChanged`](crate::KeyChanged), and no
+    /// media flows before a person has accepted that. Else like [`dial`](Endpoint::dial).
+    pub fn dial_expecting(&self, ticket: &Ticket, pin: Pin, media: Media) -> Call {
+        self.dialling(ticket, Some(pin), media)
+    }
+
+    fn dialling(&self, ticket: &Ticket, expected: Option<Pin>, media: Media) -> Call {
         let shared = Shared::new(self.common().clock);
         let task = tokio::spawn(crate::dial::dial(
             self.common().clone(),
             shared.clone(),
             ticket.clone(),
+            expected,
             Box::new(media),
         ));
         Call::new(shared, task)
@@ -297,7 +324,7 @@ impl Endpoint {
 #[must_use = "dropping an incoming call declines it"]
 pub struct Incoming {
     call: Option<Call>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     peer: PublicIdentity,
     offer: Offer,
     ticket: TicketId,
@@ -445,7 +472,11 @@ async fn shake(common: &Common, connection: Connection) -> Option<(Established, 
                 let now = common.clock.now();
                 let none = Offer::default();
                 match kring_core::call::Call::new(*session, &common.identity, &none, common.timeouts, now) {
-                    Ok(call) => return Some((Established { connection, send, recv, call }, None)),
+                    Ok(call) => {
+                        let pins = common.pins.clone();
+                        let established = Established { connection, send, recv, call, expected: None, pins };
+                        return Some((established, None));
+                    }
                     Err(error) => error,
                 }
             }
@@ -475,7 +506,7 @@ async fn answer_ahead(
         kring_core::call::Call::ahead(claimed, &common.identity, offer, common.timeouts, now).ok()?;
     bytes.extend(call.poll_stream().into_iter().flatten());
     send.write_all(&bytes).await.ok()?;
-    Some(Established { connection, send, recv, call })
+    Some(Established { connection, send, recv, call, expected: None, pins: common.pins.clone() })
 }
 
 /// Hands a call to whoever has consented to it.

@@ -1,9 +1,11 @@
 //! What a call tells its app.
 
+use crate::peer::{KeyChanged, Peer};
 use kring_core::call::EndedBy;
 use kring_core::control::Reason;
 use kring_core::handshake::HandshakeError;
 use kring_core::offer::{TrackInfo, TrackState};
+use kring_core::verify::{Code, CodeFailure};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Mutex;
@@ -25,6 +27,14 @@ pub enum Event {
     Answered,
     /// Media flows, and this is what protects it.
     Connected(Safety),
+    /// The call's code is there: both people read it to each other, and if the two differ, somebody is in between. It comes
+    /// while it rings, once in a call.
+    Code(Code),
+    /// This call has no code to compare.
+    CodeFailed(CodeFailure),
+    /// The other side is not who was expected. There is no media, and the call not answered, until a person
+    /// [accepts](crate::Call::accept_changed_key) it.
+    KeyChanged(Peer<KeyChanged>),
     /// The peer's tracks are these now.
     PeerTracks(Vec<TrackInfo>),
     /// The peer switched a track on or off: it is muted, or its camera is off.

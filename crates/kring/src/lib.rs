@@ -44,6 +44,10 @@
 //! decoder by those in [`codec`]. A source that opens a device needs a [`Consent`](capture::Consent), which only local
 //! code makes; it starts once the call is answered and closes when the call ends.
 //!
+//! Who is on the other side is proven by its key, but whose key that is only people can find out: by reading each other the
+//! call's [`Code`] ([`Event::Code`]), or by comparing their [`SafetyNumber`]. What is known is a type: a [`Peer<Unverified>`] has
+//! media, a [`Peer<KeyChanged>`] none until a person accepts it ([`Call::who`]).
+//!
 //! Everything here runs on tokio, and on threads of its own for media. Futures may be dropped at any point;
 //! dropping a [`Call`] hangs up.
 //!
@@ -62,6 +66,7 @@ mod endpoint;
 mod engine;
 mod event;
 mod media;
+mod peer;
 mod shared;
 #[cfg(feature = "simulation")]
 #[doc(hidden)]
@@ -78,8 +83,12 @@ pub use kring_core::handshake::{Counters, HandshakeError};
 pub use kring_core::identity::{Fingerprint, Identity, PublicIdentity};
 pub use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
 pub use kring_core::ticket::{DEFAULT_LIFETIME, Ticket, TicketError, TicketId};
+pub use kring_core::verify::{
+    Code, CodeFailure, Emoji, Pin, SafetyMismatch, SafetyNumber, SafetyScan, ScanError,
+};
 pub use kring_net::BindError;
 pub use media::{CAMERA, MICROPHONE, Media};
+pub use peer::{KeyChanged, Peer, Unverified, Verified, Who};
 pub use stats::{AudioStats, RemoteStats, Stats, TransportStats, VideoStats};
 
 /// Sources and sinks: files, tone, test card, and the traits for an app's own.

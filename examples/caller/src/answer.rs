@@ -79,13 +79,8 @@ fn show(app: &App, endpoint: &Endpoint, ticket: &Ticket) {
         &format!("waiting for calls at {listens}; whoever holds the ticket may call"),
     );
     if app.output.terminal() {
-        let (columns, rows) = crossterm::terminal::size().unwrap_or((80, 24));
-        // Last, so that it is in full view; a row is left for the cursor.
-        let lines = qr::draw(&ticket.to_qr_text(), usize::from(rows.saturating_sub(1)), columns.into());
-        for line in lines.unwrap_or_default() {
-            // White on black, whatever the terminal's colours are.
-            app.output.line(&format!("\x1b[97;40m{line}\x1b[0m"));
-        }
+        // Last, so that it is in full view.
+        qr::show(&app.output, &ticket.to_qr_text());
     }
 }
 

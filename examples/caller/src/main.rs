@@ -23,6 +23,7 @@ mod stop;
 mod talk;
 mod tap;
 mod ticket;
+mod verify;
 
 use app::App;
 use args::{Accept, Answer, Cli, Command, Common};

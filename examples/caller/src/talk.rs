@@ -11,7 +11,11 @@ use crate::record::{Recorder, Tape};
 use crate::stats::{self, Rates, Tally};
 use crate::status::Status;
 use crate::stop::Stop;
-use kring::{Call, End, EndedBy, Endpoint, Event, Safety, TrackInfo, TrackSource, TrackState};
+use crate::verify;
+use kring::{
+    Call, Code, End, EndedBy, Endpoint, Event, KeyChanged, Peer, Safety, TrackInfo, TrackSource, TrackState,
+    Unverified, Who,
+};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
@@ -52,6 +56,11 @@ pub(crate) async fn talk(
             }
             event = call.next_event() => match event {
                 Some(Event::Ended(end)) => break end,
+                // Nobody is there to accept it.
+                Some(Event::KeyChanged(peer)) if !talk.changed(&peer) => {
+                    hang_up = true;
+                    break End::HungUp { by: EndedBy::Local };
+                }
                 Some(event) => talk.event(&call, event),
                 None => break End::Vanished,
             },
@@ -114,6 +123,8 @@ struct Talk<'a> {
     microphone_ended: bool,
     peer_tracks: Vec<TrackInfo>,
     peer_records: bool,
+    code: Option<Code>,
+    number_told: bool,
     tally: Tally,
     rates: Rates,
     counted: Instant,
@@ -138,6 +149,8 @@ impl<'a> Talk<'a> {
             microphone_ended: false,
             peer_tracks: Vec::new(),
             peer_records: false,
+            code: None,
+            number_told: false,
             tally: Tally::default(),
             rates: Rates::default(),
             counted: now,
@@ -178,6 +191,15 @@ impl<'a> Talk<'a> {
                     if on { "the other side RECORDS this call" } else { "the other side stopped recording" };
                 self.say("peer-recording", json!({"on": on}), text);
             }
+            Event::Code(code) => {
+                self.code = Some(code);
+                let (fields, text) = verify::code(&code);
+                self.say("code", fields, &text);
+            }
+            Event::CodeFailed(why) => {
+                let text = format!("WARNING: {why}; compare the safety number instead");
+                self.say("code-failed", json!({"why": why.to_string()}), &text);
+            }
             Event::Interrupted => {
                 self.state = "interrupted";
                 self.say("interrupted", Value::Null, "nothing is heard of the other side; waiting for it");
@@ -205,14 +227,21 @@ impl<'a> Talk<'a> {
         let name = call.peer_name();
         let fingerprint = call.peer().map(|peer| peer.fingerprint().to_string()).unwrap_or_default();
         if !name.is_empty() {
-            self.name = format!("with \"{name}\" (unverified)");
+            let who = verify::word(call.who().as_ref());
+            self.name = format!("with \"{name}\" ({who})");
         }
         let text = format!(
             "connected {} {fingerprint}; they send {}",
             if name.is_empty() { "with" } else { &self.name },
             tracks_text(&self.peer_tracks)
         );
-        let fields = json!({"peer": fingerprint, "name": name, "tracks": tracks_json(&self.peer_tracks)});
+        let verified = call.who().is_some_and(|who| who.is_verified());
+        let fields = json!({
+            "peer": fingerprint,
+            "name": name,
+            "verified": verified,
+            "tracks": tracks_json(&self.peer_tracks),
+        });
         self.say("connected", fields, &text);
         self.fingerprint = fingerprint;
         let fields = json!({
@@ -246,7 +275,43 @@ impl<'a> Talk<'a> {
         self.say("peer-track", json!({"what": what, "state": state}), &format!("their {what} is {state}"));
     }
 
+    /// The other side is not who was expected; says whether somebody is there to be asked.
+    fn changed(&mut self, peer: &Peer<KeyChanged>) -> bool {
+        self.state = "key changed";
+        let (now, before) = (peer.identity().fingerprint(), peer.pinned().fingerprint());
+        let which = if peer.was_verified() { "verified" } else { "known" };
+        let fields =
+            json!({"peer": now.to_string(), "expected": before.to_string(), "verified": peer.was_verified()});
+        let text = format!(
+            "WARNING: this is not the {which} device: expected {before}, came {now}. Either it is a new one, or somebody \
+             pretends. Nothing is sent or played"
+        );
+        self.say("key-changed", fields, &text);
+        let asked = self.app.output.can_ask();
+        if asked {
+            self.app.output.line("a accepts it, after you have asked by another way; q hangs up");
+        }
+        asked
+    }
+
+    /// The person says that the other reads the same code.
+    fn compared(&mut self, call: &Call, peer: Peer<Unverified>) {
+        if call.mark_verified(peer).is_ok() {
+            self.name = self.name.replace("(unverified)", "(verified)");
+            self.say("verified", Value::Null, "verified: you have compared the code");
+        }
+    }
+
     fn key(&mut self, call: &Call, key: char) {
+        match (key, call.who()) {
+            ('c', Some(Who::Unverified(peer))) if self.code.is_some() => self.compared(call, peer),
+            ('a', Some(Who::KeyChanged(peer))) => {
+                call.accept_changed_key(&peer);
+                self.say("key-accepted", Value::Null, "accepted; it counts as unverified");
+            }
+            ('s', Some(_)) => verify::show_number(call, &self.app.output),
+            _ => {}
+        }
         match key {
             'm' => {
                 self.microphone_muted ^= true;
@@ -291,6 +356,10 @@ impl<'a> Talk<'a> {
             file.write(&stats::line(&self.app.clock, now, self.state, &stats, &self.rates), &self.app.output);
         }
         let Some(connected) = self.connected else { return };
+        // It takes some milliseconds, so not while the first sound is due.
+        if !std::mem::replace(&mut self.number_told, true) && !self.app.output.terminal() {
+            verify::show_number(call, &self.app.output);
+        }
         let known = Known {
             connected: now.duration_since(connected),
             has_microphone: self.app.common.mic != crate::args::Microphone::None,
@@ -317,6 +386,8 @@ impl<'a> Talk<'a> {
             state: self.state,
             name: &self.name,
             fingerprint: &self.fingerprint,
+            code: self.code.as_ref(),
+            known: verify::word(call.who().as_ref()),
             since: now.duration_since(self.connected.unwrap_or(self.begun)),
             own_level: self.meters.own.loudest(),
             peer_level: self.meters.peer.loudest(),

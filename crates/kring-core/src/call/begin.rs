@@ -103,7 +103,7 @@ impl Call {
             playout: Playout::default(),
             stats: CallStats::default(),
             scratch: Default::default(),
-            verification: Verification::new(exchange, now),
+            verification: Verification::new(identity.public(), exchange, now),
         };
         call.write(&Message::SenderKey(call.own.announce(identity)));
         if role == Role::Callee {

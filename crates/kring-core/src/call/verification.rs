@@ -5,12 +5,15 @@
 
 use super::{Call, Event};
 use crate::control::{Message, Reason};
+use crate::identity::PublicIdentity;
 use crate::time::Time;
 use crate::verify::{
     CODE_DEADLINE, Code, CodeError, CodeExchange, CodeFailure, CodeMessage, Pin, Step, Trust,
 };
 
 pub(super) struct Verification {
+    /// This side.
+    own: PublicIdentity,
     exchange: CodeExchange,
     deadline: Time,
     code: Option<Code>,
@@ -21,12 +24,18 @@ pub(super) struct Verification {
 }
 
 impl Verification {
-    pub(super) fn new(exchange: CodeExchange, now: Time) -> Verification {
-        Verification { exchange, deadline: now + CODE_DEADLINE, code: None, pin: None, accepted: false }
+    pub(super) fn new(own: PublicIdentity, exchange: CodeExchange, now: Time) -> Verification {
+        Verification { own, exchange, deadline: now + CODE_DEADLINE, code: None, pin: None, accepted: false }
     }
 }
 
 impl Call {
+    /// Who this side is.
+    #[must_use]
+    pub fn identity(&self) -> PublicIdentity {
+        self.verification.own
+    }
+
     /// The call's code, once both sides have done their part.
     #[must_use]
     pub fn code(&self) -> Option<Code> {
