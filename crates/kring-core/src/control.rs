@@ -7,6 +7,7 @@ use crate::crypto::Provider;
 use crate::handshake::HandshakeError;
 use crate::keys::{REPORT_TRACK, SenderKey};
 use crate::offer::{Offer, TrackState};
+use crate::passcode::DoorMessage;
 use crate::verify::CodeMessage;
 use crate::wire::{self, Fields, Malformed};
 use std::fmt;
@@ -34,6 +35,8 @@ pub enum Reason {
     NoCommonCodec,
     /// Nothing was heard of the other side for too long.
     Vanished,
+    /// The caller was not let in: a passcode, or a person, stands before.
+    NotAdmitted,
     /// A reason that this version does not know.
     Other(u64),
 }
@@ -52,6 +55,7 @@ impl Reason {
             Reason::ProtocolError => 6,
             Reason::NoCommonCodec => 7,
             Reason::Vanished => 8,
+            Reason::NotAdmitted => 9,
             Reason::Other(code) => code,
         }
     }
@@ -69,6 +73,7 @@ impl Reason {
             6 => Reason::ProtocolError,
             7 => Reason::NoCommonCodec,
             8 => Reason::Vanished,
+            9 => Reason::NotAdmitted,
             code => Reason::Other(code),
         }
     }
@@ -86,6 +91,7 @@ impl fmt::Display for Reason {
             Reason::ProtocolError => "protocol error",
             Reason::NoCommonCodec => "no codec in common",
             Reason::Vanished => "connection lost",
+            Reason::NotAdmitted => "not let in",
             Reason::Other(code) => return write!(f, "ended for reason {code}"),
         })
     }
@@ -110,6 +116,8 @@ pub(crate) enum Message {
     Recording(bool),
     /// Of the exchange that gives the call its code.
     Code(CodeMessage),
+    /// Before it rings.
+    Door(DoorMessage),
 }
 
 const T_RINGING: u64 = 1;
@@ -121,7 +129,7 @@ const T_TRACKS: u64 = 6;
 const T_TRACK_STATE: u64 = 7;
 const T_KEYFRAME_REQUEST: u64 = 8;
 const T_RECORDING: u64 = 9;
-// 10 to 12 are in `verify/exchange.rs`.
+// 10 to 12 are in `verify/exchange.rs`, 13 to 18 in `passcode/message.rs`.
 
 impl Message {
     /// Whether the channel has to be rekeyed after it.
@@ -173,6 +181,7 @@ impl Message {
                 T_RECORDING
             }
             Message::Code(message) => message.encode(&mut value),
+            Message::Door(message) => message.encode(&mut value),
         };
         let mut out = Zeroizing::new(Vec::with_capacity(value.len() + 32));
         wire::put(kind, &value, &mut out);
@@ -239,7 +248,11 @@ impl Message {
                     signature: signature.ok_or(Malformed)?,
                 })
             }
-            _ => return Ok(CodeMessage::decode(kind, value)?.map(Message::Code)),
+            _ => {
+                let code = CodeMessage::decode(kind, value)?.map(Message::Code);
+                let door = DoorMessage::decode(kind, value)?.map(Message::Door);
+                return Ok(code.or(door));
+            }
         }))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Guarantee: a call has a peer at once only where a [`Session`] proves one; else the first message on the stream has to.
 
+use super::door::{Door, Threshold};
 use super::outbox::Outbox;
 use super::receive::Inbox;
 use super::verification::Verification;
@@ -34,8 +35,31 @@ impl Call {
         let peer_offer = Offer::decode(&session.offer)?;
         let mut call =
             Call::begin(session.line, Peer::Proven(session.peer), peer_offer, identity, timeouts, now)?;
-        if call.line.role == Role::Caller {
-            call.set_tracks(offer);
+        match call.line.role {
+            Role::Caller => call.set_tracks(offer),
+            Role::Callee => call.write(&Message::Ringing),
+        }
+        call.handle_stream(now, &[]);
+        Ok(call)
+    }
+
+    /// Callee: has the caller wait in front of `door` before it rings. Until [`Event::Admitted`](super::Event::Admitted) there is nothing to
+    /// answer; that it can be declined is all.
+    ///
+    /// # Errors
+    /// As for [`new`](Call::new).
+    pub fn at_the_door(
+        session: Session,
+        identity: &Identity,
+        door: Door,
+        timeouts: Timeouts,
+        now: Time,
+    ) -> Result<Call, HandshakeError> {
+        let peer_offer = Offer::decode(&session.offer)?;
+        let mut call =
+            Call::begin(session.line, Peer::Proven(session.peer), peer_offer, identity, timeouts, now)?;
+        if call.line.role == Role::Callee {
+            call.close_door(door);
         }
         call.handle_stream(now, &[]);
         Ok(call)
@@ -59,6 +83,7 @@ impl Call {
     ) -> Result<Call, HandshakeError> {
         let peer = Peer::Claimed(claimed.claim);
         let mut call = Call::begin(claimed.line, peer, Offer::default(), identity, timeouts, now)?;
+        call.write(&Message::Ringing);
         call.answer(now, offer);
         call.handle_stream(now, &[]);
         Ok(call)
@@ -103,12 +128,11 @@ impl Call {
             playout: Playout::default(),
             stats: CallStats::default(),
             scratch: Default::default(),
+            threshold: Threshold::Open,
+            rang: false,
             verification: Verification::new(identity.public(), exchange, now),
         };
         call.write(&Message::SenderKey(call.own.announce(identity)));
-        if role == Role::Callee {
-            call.write(&Message::Ringing);
-        }
         if let Some(commitment) = commitment {
             call.write(&Message::Code(commitment));
         }

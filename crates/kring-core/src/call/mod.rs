@@ -9,6 +9,7 @@
 //! changed no media is exchanged before a person accepts it; whatever the peer sends, memory stays below [`MAX_MEMORY`] and the call goes on or ends with a reason.
 
 mod begin;
+mod door;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
 mod outbox;
@@ -19,6 +20,7 @@ mod send;
 mod tests;
 mod verification;
 
+pub use door::Door;
 pub use receive::IncomingFrame;
 pub use report::{Playout, Report};
 
@@ -34,6 +36,7 @@ use crate::rate::{RateControl, Share};
 use crate::ticket::TicketId;
 use crate::time::Time;
 use crate::verify::{Code, CodeFailure, Trust};
+use door::Threshold;
 use outbox::Outbox;
 use receive::Inbox;
 use std::collections::{HashMap, VecDeque};
@@ -88,6 +91,18 @@ pub enum EndedBy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
+    /// Caller: the callee wants a passcode, and [`Call::enter_passcode`] gives it.
+    PasscodeWanted,
+    /// Caller: somebody has to let this side in.
+    Waiting,
+    /// Callee: a guess at the passcode came; count and keep it, then [`Call::answer_guess`].
+    Guess,
+    /// Callee: that guess was right, and is to be given back.
+    Guessed,
+    /// Callee: the caller waits for a person to [let it in](Call::admit).
+    Knock,
+    /// Callee: the caller has passed the door, and it rings.
+    Admitted,
     /// The callee's device rings.
     Ringing,
     /// The callee answered: from now on media flows.
@@ -132,6 +147,8 @@ pub enum Event {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// Callee: the caller has to pass the door before it rings.
+    Door,
     /// Caller: nothing heard yet, or it rings. Callee: it rings here.
     Ringing,
     Talking,
@@ -268,6 +285,9 @@ pub struct Call {
     stats: CallStats,
     scratch: (Vec<u8>, Vec<u8>),
     verification: Verification,
+    threshold: Threshold,
+    /// Caller: it has rung.
+    rang: bool,
 }
 
 impl Call {
@@ -348,9 +368,9 @@ impl Call {
         }
     }
 
-    /// Callee: does not take the call. Without effect unless it rings here.
+    /// Callee: does not take the call. Without effect unless it rings here, or the caller is at the door.
     pub fn decline(&mut self, reason: Reason) {
-        if self.phase == Phase::Ringing && self.line.role == Role::Callee {
+        if matches!(self.phase, Phase::Door | Phase::Ringing) && self.line.role == Role::Callee {
             self.write(&Message::Decline(reason));
             self.end(reason, EndedBy::Local);
         }
@@ -451,7 +471,7 @@ impl Call {
         if self.phase == Phase::Talking {
             next = self.rate.due().map_or(next, |at| next.min(at));
         }
-        if self.phase == Phase::Ringing {
+        if matches!(self.phase, Phase::Door | Phase::Ringing) {
             next = next.min(self.began + self.timeouts.ringing);
         }
         Some(next)
@@ -462,7 +482,7 @@ impl Call {
         if self.phase == Phase::Over {
             return;
         }
-        if self.phase == Phase::Ringing && now >= self.began + self.timeouts.ringing {
+        if matches!(self.phase, Phase::Door | Phase::Ringing) && now >= self.began + self.timeouts.ringing {
             return self.hang_up(Reason::NotAnswered);
         }
         // A caller who is still to prove itself is not there yet, so it cannot go missing.

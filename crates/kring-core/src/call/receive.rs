@@ -168,8 +168,11 @@ impl Call {
     fn message(&mut self, now: Time, message: Message) {
         let (caller, ringing) = (self.line.role == Role::Caller, self.phase == Phase::Ringing);
         match message {
-            Message::Ringing if caller && ringing => self.event(Event::Ringing),
-            Message::Answer(offer) if caller && ringing => {
+            Message::Ringing if caller && ringing && self.door_opened(now) => {
+                self.rang = true;
+                self.event(Event::Ringing);
+            }
+            Message::Answer(offer) if caller && ringing && self.door_opened(now) => {
                 let tracks = offer.tracks.clone();
                 self.peer_offer = offer;
                 self.phase = Phase::Talking;
@@ -195,6 +198,7 @@ impl Call {
             Message::KeyframeRequest { track } => self.keyframe_requested(now, track),
             Message::Recording(on) => self.event(Event::PeerRecording(on)),
             Message::Code(message) => self.code_message(message),
+            Message::Door(message) => self.door_message(now, message),
             Message::Ringing | Message::Answer(_) | Message::Decline(_) => {
                 self.violation("an answer to what was not asked");
             }

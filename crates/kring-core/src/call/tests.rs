@@ -1,4 +1,5 @@
 mod ahead;
+mod door;
 mod verification;
 
 use super::*;
