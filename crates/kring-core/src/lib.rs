@@ -13,7 +13,9 @@
 //! The bytes on the wire are described in docs/protocol.md.
 #![forbid(unsafe_code)]
 
+mod address;
 pub mod call;
+pub mod contact;
 pub mod control;
 pub mod crypto;
 #[cfg(feature = "fuzzing")]
@@ -21,6 +23,8 @@ pub mod crypto;
 pub mod fuzzing;
 pub mod handshake;
 pub mod identity;
+pub mod issued;
+mod kept;
 pub mod keys;
 pub mod media;
 pub mod offer;
@@ -29,3 +33,5 @@ pub mod ticket;
 pub mod time;
 pub mod varint;
 mod wire;
+
+pub use kept::KeptError;

@@ -8,6 +8,7 @@
 //! proven nothing yet has no name here, and nothing that it sends is opened but the proof; whatever the peer sends, memory stays below [`MAX_MEMORY`] and the call goes on or ends with a reason.
 
 mod begin;
+mod contact;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
 mod outbox;
@@ -22,18 +23,18 @@ pub use report::{Playout, Report};
 
 use crate::control::{Message, Reason};
 use crate::crypto::CryptoError;
-use crate::handshake::{CallId, Claim, Line, Role};
+use crate::handshake::{CallId, Claim, Line, Pass, Role};
 use crate::identity::PublicIdentity;
 use crate::keys::{OwnKeys, REPORT_TRACK};
 use crate::media::audio::Bundler;
 use crate::media::{MediaKind, Packetiser};
 use crate::offer::{Offer, TrackInfo, TrackState};
 use crate::rate::{RateControl, Share};
-use crate::ticket::TicketId;
 use crate::time::Time;
 use outbox::Outbox;
 use receive::Inbox;
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Bound on what one call holds for its peer: reassembly 4 MiB, frames that wait for a key 0.5 MiB, pictures to be
@@ -104,6 +105,11 @@ pub enum Event {
         /// One of this side's tracks.
         track: u8,
     },
+    /// Both sides have offered to renew the secret by which they can call each other; it can be
+    /// [taken](Call::take_contact_key).
+    ContactKey,
+    /// Where the peer says that it can be reached.
+    Reach(Vec<SocketAddr>),
     /// The peer records, or has stopped. A modified program can record without saying so.
     PeerRecording(bool),
     /// Nothing has been heard of the peer for 1.5 s.
@@ -238,6 +244,7 @@ pub struct Call {
     tracks: HashMap<u8, OwnTrack>,
     peer_offer: Offer,
     packetiser: Packetiser,
+    contact: contact::Exchange,
     outbox: Outbox,
     inbox: Inbox,
     to_stream: Vec<u8>,
@@ -278,10 +285,10 @@ impl Call {
         self.line.call_id
     }
 
-    /// The ticket that the caller used.
+    /// What let the caller through.
     #[must_use]
-    pub fn ticket(&self) -> TicketId {
-        self.line.ticket
+    pub fn pass(&self) -> Pass {
+        self.line.by.pass
     }
 
     /// What the peer calls itself, sends and can receive. At the caller it is empty until the answer, at a callee who has

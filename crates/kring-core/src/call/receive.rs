@@ -159,7 +159,7 @@ impl Call {
         self.violation("no proof of who calls");
     }
 
-    fn violation(&mut self, what: &'static str) {
+    pub(super) fn violation(&mut self, what: &'static str) {
         tracing::debug!(what, "the peer broke the protocol");
         self.hang_up(Reason::ProtocolError);
     }
@@ -193,6 +193,8 @@ impl Call {
             Message::TrackState { track, state } => self.peer_track_state(track, state),
             Message::KeyframeRequest { track } => self.keyframe_requested(now, track),
             Message::Recording(on) => self.event(Event::PeerRecording(on)),
+            Message::Contact(offer) => self.peer_contact(*offer),
+            Message::Reach(addresses) => self.peer_reach(addresses),
             Message::Ringing | Message::Answer(_) | Message::Decline(_) => {
                 self.violation("an answer to what was not asked");
             }
