@@ -21,7 +21,7 @@ use crate::address::{self, NoAddress};
 use crate::crypto::{CryptoError, Provider, Secret32, kdf};
 use crate::identity::{Fingerprint, Identity};
 use crate::time::WallTime;
-use data_encoding::{BASE32_NOPAD, Encoding};
+use data_encoding::{BASE32_NOPAD, Encoding, HEXLOWER_PERMISSIVE};
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -54,6 +54,22 @@ impl fmt::Display for TicketId {
         self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
     }
 }
+
+impl FromStr for TicketId {
+    type Err = TicketIdError;
+
+    /// Reads 16 hexadecimal digits.
+    fn from_str(text: &str) -> Result<TicketId, TicketIdError> {
+        let bytes =
+            Some(text).filter(|t| t.len() == 16).and_then(|t| HEXLOWER_PERMISSIVE.decode(t.as_bytes()).ok());
+        bytes.and_then(|b| b.try_into().ok()).map(TicketId).ok_or(TicketIdError)
+    }
+}
+
+/// That text is no ticket's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a ticket's id: 16 hexadecimal digits, as the list of tickets shows it")]
+pub struct TicketIdError;
 
 impl fmt::Debug for TicketId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -352,6 +368,7 @@ mod tests {
                 (t.id(), t.expires(), t.fingerprint())
             );
             assert_eq!(*back.psk0(), *t.psk0());
+            assert_eq!(back.id().to_string().parse(), Ok(t.id()));
         }
     }
 
@@ -400,6 +417,13 @@ mod tests {
         let mut flagged = t.body.to_vec();
         flagged[0] = 0x80;
         assert_eq!(text_of(&flagged).parse::<Ticket>().err(), Some(TicketError::Flags { came: 0x80 }));
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        for text in ["", "0123", "0123456789abcdeg", "0123456789abcdef0"] {
+            assert_eq!(text.parse::<TicketId>(), Err(TicketIdError), "{text}");
+        }
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! Guarantee: whatever way it ends, the media threads are stopped, the other side is told while it can be, and the
 //! app gets exactly one `Ended`.
 
+use crate::endpoint::Common;
 use crate::engine::Engine;
 use crate::event::{End, Event, Safety};
 use crate::media::Media;
+use crate::people::People;
 use crate::shared::{Shared, Stage};
 use kring_core::call as core;
 use kring_core::control::Reason;
@@ -31,6 +33,7 @@ pub(crate) struct Established {
     pub(crate) send: SendStream,
     pub(crate) recv: RecvStream,
     pub(crate) call: core::Call,
+    pub(crate) common: Arc<Common>,
 }
 
 /// What came of a call.
@@ -51,6 +54,7 @@ struct Driver {
     media: Option<Box<Media>>,
     engine: Option<Engine>,
     end: Option<End>,
+    people: Option<People>,
 }
 
 /// Runs the call to its end. The caller's `media` was offered as `offer`; the callee's comes with the app's answer, or
@@ -61,7 +65,7 @@ pub(crate) async fn run(
     media: Option<Box<Media>>,
     offer: Offer,
 ) -> Outcome {
-    let Established { connection, send, mut recv, call } = established;
+    let Established { connection, send, mut recv, call, common } = established;
     let answered = call.role() == Role::Caller || call.is_talking();
     let answered_ahead = call.role() == Role::Caller && call.is_talking();
     let _ = shared.from.set(connection.remote_address());
@@ -79,6 +83,7 @@ pub(crate) async fn run(
         media: None,
         engine: None,
         end: None,
+        people: People::new(&common, shared, connection.remote_address()),
     };
     match media {
         Some(media) if !answered => driver.answer(media),
@@ -190,6 +195,18 @@ impl Driver {
                 shared.camera_keyframe.store(true, std::sync::atomic::Ordering::Relaxed);
                 return;
             }
+            core::Event::ContactKey => {
+                if let Some(people) = &mut self.people {
+                    people.agreed();
+                }
+                return;
+            }
+            core::Event::Reach(addresses) => {
+                if let Some(people) = &mut self.people {
+                    people.reached(addresses);
+                }
+                return;
+            }
             core::Event::PeerRecording(on) => Event::PeerRecording(on),
             core::Event::Interrupted => Event::Interrupted,
             core::Event::Resumed => Event::Resumed,
@@ -248,6 +265,9 @@ impl Driver {
         self.confirmed();
         self.shared.set_stage(Stage::Talking);
         self.shared.events.push(Event::Connected(Safety::CURRENT));
+        if let Some(people) = &mut self.people {
+            people.connected();
+        }
     }
 
     async fn finish(mut self, writer: JoinHandle<()>, sender: JoinHandle<()>) -> Outcome {
@@ -260,6 +280,9 @@ impl Driver {
         self.connection.close(close_code(&end));
         if let Some(stopping) = stopping {
             let _ = stopping.await;
+        }
+        if let Some(people) = self.people.take() {
+            people.finish().await;
         }
         Outcome { end, unused: self.media.take() }
     }

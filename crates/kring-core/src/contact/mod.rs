@@ -18,7 +18,6 @@ use crate::identity::{Fingerprint, PublicIdentity};
 use crate::offer::{MAX_NAME, steers};
 use crate::ticket::Ticket;
 use crate::time::WallTime;
-use std::fmt;
 use std::net::SocketAddr;
 
 /// Most contacts of one person.
@@ -374,15 +373,17 @@ pub fn check_name(name: &str) -> Result<(), ContactError> {
 }
 
 /// Why a contact could not be kept, found or changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContactError {
     /// That cannot be a name.
+    #[error("expected a name for a contact, but {why}; choose another")]
     Name {
         /// Why not.
         why: &'static str,
     },
     /// Somebody else has that name.
+    #[error("the name \"{name}\" is that of {by}; choose another, or rename that contact first")]
     Taken {
         /// The name.
         name: String,
@@ -390,39 +391,18 @@ pub enum ContactError {
         by: Fingerprint,
     },
     /// Nobody has that name.
+    #[error("no contact is called \"{name}\"")]
     Unknown {
         /// The name.
         name: String,
     },
     /// That identity is blocked.
+    #[error("{fingerprint} is blocked; unblock them first")]
     Blocked {
         /// Which.
         fingerprint: Fingerprint,
     },
     /// There are [`MAX_CONTACTS`].
+    #[error("there are {MAX_CONTACTS} contacts, which is the most; remove one first")]
     Full,
 }
-
-impl fmt::Display for ContactError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ContactError::Name { why } => {
-                write!(f, "expected a name for a contact, but {why}; choose another")
-            }
-            ContactError::Taken { name, by } => {
-                write!(f, "the name \"{name}\" is that of {by}; choose another, or rename that contact first")
-            }
-            ContactError::Unknown { name } => {
-                write!(f, "no contact is called \"{name}\"; `kring contacts` lists them")
-            }
-            ContactError::Blocked { fingerprint } => {
-                write!(f, "{fingerprint} is blocked; unblock them first")
-            }
-            ContactError::Full => {
-                write!(f, "there are {MAX_CONTACTS} contacts, which is the most; remove one first")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ContactError {}
