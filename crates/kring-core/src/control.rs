@@ -3,6 +3,7 @@
 //! Guarantee: decoding is bounded and passes over what it does not know, and no message can open a device: there is
 //! none that asks for it.
 
+use crate::contact::{ContactOffer, decode_reach, encode_reach};
 use crate::crypto::Provider;
 use crate::handshake::HandshakeError;
 use crate::keys::{REPORT_TRACK, SenderKey};
@@ -11,6 +12,7 @@ use crate::passcode::DoorMessage;
 use crate::verify::CodeMessage;
 use crate::wire::{self, Fields, Malformed};
 use std::fmt;
+use std::net::SocketAddr;
 use zeroize::Zeroizing;
 
 /// Why a call ends or does not come about, as told to the other side.
@@ -118,6 +120,8 @@ pub(crate) enum Message {
     Code(CodeMessage),
     /// Before it rings.
     Door(DoorMessage),
+    Contact(Box<ContactOffer>),
+    Reach(Vec<SocketAddr>),
 }
 
 const T_RINGING: u64 = 1;
@@ -130,11 +134,13 @@ const T_TRACK_STATE: u64 = 7;
 const T_KEYFRAME_REQUEST: u64 = 8;
 const T_RECORDING: u64 = 9;
 // 10 to 12 are in `verify/exchange.rs`, 13 to 18 in `passcode/message.rs`.
+const T_CONTACT: u64 = 20;
+const T_REACH: u64 = 21;
 
 impl Message {
     /// Whether the channel has to be rekeyed after it.
     pub(crate) fn carries_secret(&self) -> bool {
-        matches!(self, Message::SenderKey(_))
+        matches!(self, Message::SenderKey(_) | Message::Contact(_))
     }
 
     /// One field, and sometimes a meaningless one beside it.
@@ -182,6 +188,14 @@ impl Message {
             }
             Message::Code(message) => message.encode(&mut value),
             Message::Door(message) => message.encode(&mut value),
+            Message::Contact(offer) => {
+                offer.encode(&mut value);
+                T_CONTACT
+            }
+            Message::Reach(addresses) => {
+                encode_reach(addresses, &mut value);
+                T_REACH
+            }
         };
         let mut out = Zeroizing::new(Vec::with_capacity(value.len() + 32));
         wire::put(kind, &value, &mut out);
@@ -230,6 +244,8 @@ impl Message {
             }
             T_KEYFRAME_REQUEST => Message::KeyframeRequest { track: track(numbers()?[1])? },
             T_RECORDING => Message::Recording(numbers()?[1].ok_or(Malformed)? != 0),
+            T_CONTACT => Message::Contact(Box::new(ContactOffer::decode(value)?)),
+            T_REACH => Message::Reach(decode_reach(value)?),
             T_SENDER_KEY => {
                 let n = numbers()?;
                 let (mut secret, mut signature) = (None, None);

@@ -15,7 +15,9 @@
 //! The bytes on the wire are described in docs/protocol.md.
 #![forbid(unsafe_code)]
 
+mod address;
 pub mod call;
+pub mod contact;
 pub mod control;
 pub mod crypto;
 #[cfg(feature = "fuzzing")]
@@ -23,6 +25,8 @@ pub mod crypto;
 pub mod fuzzing;
 pub mod handshake;
 pub mod identity;
+pub mod issued;
+mod kept;
 pub mod keys;
 pub mod lobby;
 pub mod media;
@@ -34,3 +38,5 @@ pub mod time;
 pub mod varint;
 pub mod verify;
 mod wire;
+
+pub use kept::KeptError;

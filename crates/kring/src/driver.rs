@@ -3,10 +3,12 @@
 //! Guarantee: whatever way it ends, the media threads are stopped, the other side is told while it can be, and the
 //! app gets exactly one `Ended`.
 
+use crate::endpoint::Common;
 use crate::engine::Engine;
 use crate::event::{End, Event, Safety};
 use crate::media::Media;
-use crate::peer::{Permit, Pins, Who};
+use crate::peer::{Permit, Who};
+use crate::people::People;
 use crate::shared::{Shared, Stage};
 use kring_core::call as core;
 use kring_core::control::Reason;
@@ -35,7 +37,7 @@ pub(crate) struct Established {
     pub(crate) call: core::Call,
     /// Whom this side takes the other for, if it knows; else what is remembered of the identity.
     pub(crate) expected: Option<Pin>,
-    pub(crate) pins: Pins,
+    pub(crate) common: Arc<Common>,
 }
 
 /// What came of a call.
@@ -58,7 +60,8 @@ struct Driver {
     held: Option<Held>,
     engine: Option<Engine>,
     end: Option<End>,
-    pins: Pins,
+    people: Option<People>,
+    common: Arc<Common>,
 }
 
 enum Held {
@@ -76,8 +79,8 @@ pub(crate) async fn run(
     media: Option<Box<Media>>,
     offer: Offer,
 ) -> Outcome {
-    let Established { connection, send, mut recv, mut call, expected, pins } = established;
-    if let Some(pin) = expected.or_else(|| call.peer().and_then(|peer| pins(&peer))) {
+    let Established { connection, send, mut recv, mut call, expected, common } = established;
+    if let Some(pin) = expected.or_else(|| call.peer().and_then(|peer| common.home.pin(&peer))) {
         call.expect(Some(pin));
     }
     let answered = call.role() == Role::Caller || call.is_talking();
@@ -98,7 +101,8 @@ pub(crate) async fn run(
         held: None,
         engine: None,
         end: None,
-        pins,
+        people: People::new(&common, shared, connection.remote_address()),
+        common,
     };
     match media {
         Some(media) if !answered => driver.answer(media),
@@ -224,7 +228,7 @@ impl Driver {
             core::Event::Answered => return self.answered(),
             core::Event::Proven => {
                 shared.core(|call| {
-                    let pin = call.peer().and_then(|peer| (self.pins)(&peer));
+                    let pin = call.peer().and_then(|peer| self.common.home.pin(&peer));
                     call.expect(pin);
                 });
                 shared.events.push(Event::Answered);
@@ -242,6 +246,18 @@ impl Driver {
             },
             core::Event::Code(code) => Event::Code(code),
             core::Event::CodeFailed(failure) => Event::CodeFailed(failure),
+            core::Event::ContactKey => {
+                if let Some(people) = &mut self.people {
+                    people.agreed();
+                }
+                return;
+            }
+            core::Event::Reach(addresses) => {
+                if let Some(people) = &mut self.people {
+                    people.reached(addresses);
+                }
+                return;
+            }
             core::Event::PeerRecording(on) => Event::PeerRecording(on),
             core::Event::Interrupted => Event::Interrupted,
             core::Event::Resumed => Event::Resumed,
@@ -304,6 +320,9 @@ impl Driver {
         self.confirmed();
         self.shared.set_stage(Stage::Talking);
         self.shared.events.push(Event::Connected(Safety::CURRENT));
+        if let Some(people) = &mut self.people {
+            people.connected();
+        }
     }
 
     async fn finish(mut self, writer: JoinHandle<()>, sender: JoinHandle<()>) -> Outcome {
@@ -316,6 +335,9 @@ impl Driver {
         self.connection.close(close_code(&end));
         if let Some(stopping) = stopping {
             let _ = stopping.await;
+        }
+        if let Some(people) = self.people.take() {
+            people.finish().await;
         }
         Outcome { end, unused: self.media.take() }
     }

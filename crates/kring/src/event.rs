@@ -44,6 +44,12 @@ pub enum Event {
         /// What it is now.
         state: TrackState,
     },
+    /// The two sides have agreed on a secret by which they can call each other again. With a contact it is saved; anyone else
+    /// can be [kept](crate::Endpoint::keep) now. Only if both endpoints have a [home](crate::EndpointBuilder::home).
+    Acquainted {
+        /// The contact's name; `None` if it is none.
+        contact: Option<String>,
+    },
     /// The peer records this call, or has stopped. A modified program can record without saying so.
     PeerRecording(bool),
     /// Nothing has been heard of the peer for 1.5 s; the call waits.
@@ -116,7 +122,7 @@ pub enum End {
     BothDialled,
     /// No address of the ticket answered; holds one line for each address.
     Unreachable(String),
-    /// The other side does not accept this ticket.
+    /// The other side does not accept this ticket, or does not have this side as a contact.
     Refused,
     /// The other side's clock and this one's are more than ten minutes apart.
     ClockOff,
@@ -191,8 +197,8 @@ impl fmt::Display for End {
                 write!(f, "no address in the ticket answered; is the other side waiting for calls? {tried}")
             }
             End::Refused => f.write_str(
-                "the other side does not accept this ticket: it was revoked, is of an earlier run, or someone else \
-                 listens there; ask for a new one",
+                "the other side does not accept this ticket: it was revoked or used up, they take calls of contacts only, \
+                 do not have you as one, or someone else listens there; ask for a new one",
             ),
             End::ClockOff => {
                 f.write_str("this machine's clock and the other side's are more than ten minutes apart; set both")

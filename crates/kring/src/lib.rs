@@ -65,8 +65,10 @@ mod driver;
 mod endpoint;
 mod engine;
 mod event;
+mod home;
 mod media;
 mod peer;
+mod people;
 mod shared;
 #[cfg(feature = "simulation")]
 #[doc(hidden)]
@@ -78,11 +80,13 @@ pub mod store;
 pub use call::Call;
 pub use endpoint::{Endpoint, EndpointBuilder, Incoming};
 pub use event::{End, Event, Safety};
+pub use home::{ContactInfo, Home, HomeError, TicketInfo};
 pub use kring_core::call::{EndedBy, Timeouts};
-pub use kring_core::handshake::{Counters, HandshakeError};
-pub use kring_core::identity::{Fingerprint, Identity, PublicIdentity};
+pub use kring_core::contact::ContactError;
+pub use kring_core::handshake::{Counters, HandshakeError, Pass};
+pub use kring_core::identity::{Fingerprint, FingerprintError, Identity, PublicIdentity};
 pub use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
-pub use kring_core::ticket::{DEFAULT_LIFETIME, Ticket, TicketError, TicketId};
+pub use kring_core::ticket::{DEFAULT_LIFETIME, Ticket, TicketError, TicketId, TicketIdError};
 pub use kring_core::verify::{
     Code, CodeFailure, Emoji, Pin, SafetyMismatch, SafetyNumber, SafetyScan, ScanError,
 };

@@ -1,17 +1,13 @@
 //! Who is on the other side, as types: what may be done with somebody depends on what is known about whose identity it is.
 //!
 //! Guarantee: media starts only with a [`Permit`], and none can be had of a [`Peer<KeyChanged>`]; a [`Peer<Verified>`] comes only
-//! from a pin that says so, or from a person who has compared.
+//! from a contact that says so, or from a person who has compared.
 
 use crate::call::Call;
 use crate::endpoint::Incoming;
 use kring_core::call::Call as Core;
 use kring_core::identity::PublicIdentity;
 use kring_core::verify::{Pin, SafetyNumber, SafetyScan, Trust};
-use std::sync::Arc;
-
-/// Looks up what is remembered of an identity.
-pub(crate) type Pins = Arc<dyn Fn(&PublicIdentity) -> Option<Pin> + Send + Sync>;
 
 /// Somebody who has proven an identity; `T` is what is known about whose it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,7 +142,8 @@ impl Call {
     }
 
     /// A person has compared the call's code or the safety number with `peer`, by voice or face to face, and they are the same.
-    /// Gives back the peer as verified for this call; to keep that for the next, the app stores it with the person.
+    /// Gives back the peer as verified for this call; to keep that for the next, see
+    /// [`Home::set_verified`](crate::Home::set_verified).
     ///
     /// # Errors
     /// `peer` as it was, if that is not who is on the other side.

@@ -2,7 +2,7 @@
 //! a person accepts it.
 mod common;
 use common::*;
-use kring::{Endpoint, Event, Pin, SafetyScan, Who};
+use kring::{Endpoint, Event, Home, Pin, SafetyScan, Who};
 use std::time::Duration;
 
 fn pin_of(endpoint: &Endpoint, verified: bool) -> Pin {
@@ -36,13 +36,12 @@ async fn a_person_who_has_compared_marks_the_other_as_verified_for_this_side() {
 #[tokio::test]
 async fn who_was_verified_before_is_so_in_the_next_call() {
     let b = endpoint();
-    let known = pin_of(&b, true);
-    let a = Endpoint::builder()
-        .bind("127.0.0.1:0".parse().unwrap())
-        .pins(move |identity| (*identity == known.identity).then_some(known))
-        .build()
-        .unwrap();
-    let dialled = a.dial(&ticket(&b), quiet());
+    let home = Home::in_memory();
+    let a = Endpoint::builder().bind("127.0.0.1:0".parse().unwrap()).home(home.clone()).build().unwrap();
+    let ticket = ticket(&b);
+    home.add_contact("Ben", &ticket).unwrap();
+    home.set_verified("Ben", true).unwrap();
+    let dialled = a.dial(&ticket, quiet());
     let incoming = rings(&b).await;
     assert!(matches!(incoming.who(), Some(Who::Unverified(peer)) if peer.identity() == a.identity()));
     let _answered = incoming.answer(quiet());

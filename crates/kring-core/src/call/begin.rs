@@ -114,6 +114,7 @@ impl Call {
             tracks: HashMap::new(),
             peer_offer,
             packetiser: Packetiser::default(),
+            contact: super::contact::Exchange::default(),
             outbox: Outbox::default(),
             to_stream: Vec::new(),
             events: VecDeque::new(),

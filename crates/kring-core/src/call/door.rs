@@ -53,7 +53,7 @@ impl Call {
                 self.threshold = Threshold::Asked(key);
                 self.write(&Message::Door(DoorMessage::PasscodeWanted));
             }
-            Door::Lobby => self.to_lobby(),
+            Door::Lobby => self.send_to_lobby(),
         }
     }
 
@@ -67,7 +67,7 @@ impl Call {
             return;
         };
         if !counted {
-            return self.to_lobby();
+            return self.send_to_lobby();
         }
         let (Some(parties), provider) = (self.parties(), self.line.provider.clone()) else { return };
         match Host::answer(&key, parties, &share, &*provider) {
@@ -80,7 +80,7 @@ impl Call {
         }
     }
 
-    fn to_lobby(&mut self) {
+    fn send_to_lobby(&mut self) {
         self.threshold = Threshold::Waits;
         self.write(&Message::Door(DoorMessage::Wait));
         self.event(Event::Knock);

@@ -9,6 +9,7 @@
 //! changed no media is exchanged before a person accepts it; whatever the peer sends, memory stays below [`MAX_MEMORY`] and the call goes on or ends with a reason.
 
 mod begin;
+mod contact;
 mod door;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
@@ -26,20 +27,20 @@ pub use report::{Playout, Report};
 
 use crate::control::{Message, Reason};
 use crate::crypto::CryptoError;
-use crate::handshake::{CallId, Claim, Line, Role};
+use crate::handshake::{CallId, Claim, Line, Pass, Role};
 use crate::identity::PublicIdentity;
 use crate::keys::{OwnKeys, REPORT_TRACK};
 use crate::media::audio::Bundler;
 use crate::media::{MediaKind, Packetiser};
 use crate::offer::{Offer, TrackInfo, TrackState};
 use crate::rate::{RateControl, Share};
-use crate::ticket::TicketId;
 use crate::time::Time;
 use crate::verify::{Code, CodeFailure, Trust};
 use door::Threshold;
 use outbox::Outbox;
 use receive::Inbox;
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Duration;
 use verification::Verification;
 
@@ -130,6 +131,11 @@ pub enum Event {
         /// One of this side's tracks.
         track: u8,
     },
+    /// Both sides have offered to renew the secret by which they can call each other; it can be
+    /// [taken](Call::take_contact_key).
+    ContactKey,
+    /// Where the peer says that it can be reached.
+    Reach(Vec<SocketAddr>),
     /// The peer records, or has stopped. A modified program can record without saying so.
     PeerRecording(bool),
     /// Nothing has been heard of the peer for 1.5 s.
@@ -269,6 +275,7 @@ pub struct Call {
     tracks: HashMap<u8, OwnTrack>,
     peer_offer: Offer,
     packetiser: Packetiser,
+    contact: contact::Exchange,
     outbox: Outbox,
     inbox: Inbox,
     to_stream: Vec<u8>,
@@ -313,10 +320,10 @@ impl Call {
         self.line.call_id
     }
 
-    /// The ticket that the caller used.
+    /// What let the caller through.
     #[must_use]
-    pub fn ticket(&self) -> TicketId {
-        self.line.ticket
+    pub fn pass(&self) -> Pass {
+        self.line.by.pass
     }
 
     /// What the peer calls itself, sends and can receive. At the caller it is empty until the answer, at a callee who has

@@ -199,6 +199,8 @@ impl Call {
             Message::Recording(on) => self.event(Event::PeerRecording(on)),
             Message::Code(message) => self.code_message(message),
             Message::Door(message) => self.door_message(now, message),
+            Message::Contact(offer) => self.peer_contact(*offer),
+            Message::Reach(addresses) => self.peer_reach(addresses),
             Message::Ringing | Message::Answer(_) | Message::Decline(_) => {
                 self.violation("an answer to what was not asked");
             }

@@ -1,4 +1,5 @@
 mod ahead;
+mod contact;
 mod door;
 mod verification;
 
@@ -41,6 +42,8 @@ struct Two {
     now: Time,
     caller: Call,
     callee: Call,
+    /// The caller's identity, then the callee's.
+    identities: [Arc<Identity>; 2],
     wire: Vec<(Time, Role, Wire)>,
     connected: bool,
     seen: Vec<(Role, Event)>,
@@ -55,9 +58,14 @@ enum Wire {
 
 impl Two {
     fn new() -> Two {
+        Two::at(None)
+    }
+
+    /// With the caller in front of a door, if there is one.
+    fn at(door: Option<Door>) -> Two {
         let provider: Arc<dyn Provider> = Arc::new(AwsLc);
         let binding = Binding::Quic([7; 32]);
-        let a = Identity::generate(&*provider, NOW).unwrap();
+        let a = Arc::new(Identity::generate(&*provider, NOW).unwrap());
         let b = Arc::new(Identity::generate(&*provider, NOW).unwrap());
         let ticket =
             Ticket::issue(&b, &["192.0.2.1:9".parse().unwrap()], WallTime(NOW.0 + 60), &*provider).unwrap();
@@ -74,8 +82,21 @@ impl Two {
         };
         let timeouts = Timeouts::default();
         let caller = Call::new(session, &a, &offer("Anna"), timeouts, Time::ZERO).unwrap();
-        let callee = Call::new(*answered, &b, &Offer::default(), timeouts, Time::ZERO).unwrap();
-        Two { now: Time::ZERO, caller, callee, wire: vec![], connected: true, seen: vec![], frames: vec![] }
+        let callee = match door {
+            Some(door) => Call::at_the_door(*answered, &b, door, timeouts, Time::ZERO),
+            None => Call::new(*answered, &b, &Offer::default(), timeouts, Time::ZERO),
+        };
+        let callee = callee.unwrap();
+        Two {
+            now: Time::ZERO,
+            caller,
+            callee,
+            identities: [a, b],
+            wire: vec![],
+            connected: true,
+            seen: vec![],
+            frames: vec![],
+        }
     }
 
     fn talking() -> Two {

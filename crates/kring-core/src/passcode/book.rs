@@ -3,19 +3,17 @@
 //! Guarantee: at most [`MAX_GUESSES_EACH`] guesses of an identity and [`MAX_GUESSES`] of all together are answered for one ticket,
 //! whatever connections and restarts lie between, as long as the book is kept before each answer.
 //!
-//! Layout: `"kring pc"`, version 1, the number of entries (2, big-endian); for each the ticket's id (8), its expiry (8, seconds
-//! since 1970), the passcode's key (32), the number of identities (1), and for each of these its fingerprint (20) and count (1); and
-//! the first 8 bytes of a SHA-256 over it all.
+//! File: [`"kring pc"`](crate::kept) ‖ count (2) ‖ for each: the ticket's id (8) ‖ ends (8) ‖ the passcode's key (32) ‖ how many
+//! have guessed (1) ‖ for each of these: fingerprint (20) ‖ how often (1).
 
 use super::PasscodeKey;
 use crate::identity::Fingerprint;
+use crate::kept::{self, KeptError};
 use crate::ticket::TicketId;
 use crate::time::WallTime;
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-const MAGIC: &[u8; 8] = b"kring pc";
-const VERSION: u8 = 1;
+const MAGIC: &str = "kring pc";
 /// Wrong guesses of one identity.
 pub const MAX_GUESSES_EACH: u8 = 3;
 /// Wrong guesses of all identities together; then only a new passcode opens the ticket again.
@@ -25,31 +23,12 @@ const MAX_ENTRIES: usize = 1024;
 const ENTRY: usize = 8 + 8 + 32 + 1;
 const GUESSER: usize = 20 + 1;
 
-/// What is wrong with a book's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PasscodeBookError {
-    /// They begin otherwise.
-    #[error("expected a list of passcodes, which begins with \"kring pc\"; this is something else")]
-    NotABook,
-    /// A version that this build does not know.
-    #[error(
-        "expected version 1 of the list of passcodes, came version {came}; a newer Kring wrote it, so use that one"
-    )]
-    Version {
-        /// The version found.
-        came: u8,
-    },
-    /// Cut short, changed, or beyond its bounds.
-    #[error("the list of passcodes is damaged; restore it, or remove it together with the tickets in it")]
-    Damaged,
-}
-
 /// A ticket with a passcode.
+#[derive(Clone)]
 pub struct Entry {
     ticket: TicketId,
     expires: WallTime,
     key: PasscodeKey,
-    /// At most [`MAX_GUESSES`], as each has guessed.
     guessers: Vec<(Fingerprint, u8)>,
 }
 
@@ -76,7 +55,7 @@ impl Entry {
 }
 
 /// All of one endpoint's tickets with a passcode.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct PasscodeBook(Vec<Entry>);
 
 impl PasscodeBook {
@@ -137,76 +116,48 @@ impl PasscodeBook {
     #[must_use]
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let guessers: usize = self.0.iter().map(|entry| entry.guessers.len()).sum();
-        let len = MAGIC.len() + 1 + 2 + ENTRY * self.0.len() + GUESSER * guessers + 8;
-        let mut out = Zeroizing::new(Vec::with_capacity(len));
-        out.extend_from_slice(MAGIC);
-        out.push(VERSION);
-        out.extend_from_slice(&(self.0.len() as u16).to_be_bytes());
-        for entry in &self.0 {
-            out.extend_from_slice(&entry.ticket.0);
-            out.extend_from_slice(&entry.expires.0.to_be_bytes());
-            out.extend_from_slice(&*entry.key.0);
-            out.push(entry.guessers.len() as u8);
-            for (who, count) in &entry.guessers {
-                out.extend_from_slice(who.as_bytes());
-                out.push(*count);
+        kept::wrap(MAGIC, 2 + ENTRY * self.0.len() + GUESSER * guessers, |out| {
+            out.extend_from_slice(&(self.0.len() as u16).to_be_bytes());
+            for entry in &self.0 {
+                out.extend_from_slice(&entry.ticket.0);
+                out.extend_from_slice(&entry.expires.0.to_be_bytes());
+                out.extend_from_slice(&*entry.key.0);
+                out.push(entry.guessers.len() as u8);
+                for (who, count) in &entry.guessers {
+                    out.extend_from_slice(who.as_bytes());
+                    out.push(*count);
+                }
             }
-        }
-        let sum = Sha256::digest(&out[..]);
-        out.extend_from_slice(&sum[..8]);
-        out
+        })
     }
 
     /// Reads what [`encode`](PasscodeBook::encode) wrote.
     ///
     /// # Errors
-    /// A [`PasscodeBookError`]. Nothing may be let in then: what was counted is not known.
-    pub fn decode(bytes: &[u8]) -> Result<PasscodeBook, PasscodeBookError> {
-        let rest = bytes.strip_prefix(MAGIC).ok_or(PasscodeBookError::NotABook)?;
-        let (&version, _) = rest.split_first().ok_or(PasscodeBookError::Damaged)?;
-        if version != VERSION {
-            return Err(PasscodeBookError::Version { came: version });
+    /// A [`KeptError`] that says which kind of damage was found. Nothing may be let in then: what was counted is not known.
+    pub fn decode(bytes: &[u8]) -> Result<PasscodeBook, KeptError> {
+        let mut body = kept::unwrap(MAGIC, bytes)?;
+        let mut book = PasscodeBook::default();
+        for _ in 0..body.count(MAX_ENTRIES)? {
+            let (ticket, expires) = (TicketId(body.array()?), WallTime(body.u64()?));
+            let key = PasscodeKey(Zeroizing::new(body.array()?));
+            let mut entry = Entry { ticket, expires, key, guessers: Vec::new() };
+            for _ in 0..body.u8()? {
+                let (who, count) = (Fingerprint(body.array()?), body.u8()?);
+                let fine = (1..=MAX_GUESSES_EACH).contains(&count) && entry.of(&who) == 0;
+                if !fine || entry.total() + count > MAX_GUESSES {
+                    return Err(KeptError::Malformed);
+                }
+                entry.guessers.push((who, count));
+            }
+            if book.get(ticket).is_some() {
+                return Err(KeptError::Malformed);
+            }
+            book.0.push(entry);
         }
-        let (body, sum) = bytes.split_last_chunk::<8>().ok_or(PasscodeBookError::Damaged)?;
-        if Sha256::digest(body)[..8] != *sum {
-            return Err(PasscodeBookError::Damaged);
-        }
-        entries(body.get(MAGIC.len() + 1..).unwrap_or_default()).ok_or(PasscodeBookError::Damaged)
+        body.end()?;
+        Ok(book)
     }
-}
-
-fn entries(bytes: &[u8]) -> Option<PasscodeBook> {
-    let (count, mut rest) = bytes.split_first_chunk::<2>()?;
-    let count = usize::from(u16::from_be_bytes(*count));
-    if count > MAX_ENTRIES {
-        return None;
-    }
-    let mut book = PasscodeBook::default();
-    for _ in 0..count {
-        let (fixed, after) = rest.split_first_chunk::<ENTRY>()?;
-        let (guessers, after) = after.split_at_checked(GUESSER * usize::from(fixed[ENTRY - 1]))?;
-        rest = after;
-        let entry = Entry {
-            ticket: TicketId(fixed[..8].try_into().expect("8 bytes")),
-            expires: WallTime(u64::from_be_bytes(fixed[8..16].try_into().expect("8 bytes"))),
-            key: PasscodeKey(Zeroizing::new(fixed[16..48].try_into().expect("32 bytes"))),
-            guessers: guessers
-                .chunks_exact(GUESSER)
-                .map(|guesser| (Fingerprint(guesser[..20].try_into().expect("20 bytes")), guesser[20]))
-                .collect(),
-        };
-        let mut known: Vec<_> = entry.guessers.iter().map(|(who, _)| who).collect();
-        known.sort_unstable();
-        known.dedup();
-        let each = entry.guessers.iter().all(|(_, count)| (1..=MAX_GUESSES_EACH).contains(count));
-        // Checked first, so that the sum cannot overflow.
-        let fine = each && entry.guessers.len() <= usize::from(MAX_GUESSES) && entry.total() <= MAX_GUESSES;
-        if !fine || known.len() != entry.guessers.len() || book.get(entry.ticket).is_some() {
-            return None;
-        }
-        book.0.push(entry);
-    }
-    rest.is_empty().then_some(book)
 }
 
 #[cfg(test)]
@@ -287,18 +238,12 @@ mod tests {
             assert!(PasscodeBook::decode(&bad).is_err(), "byte {at}");
             assert!(PasscodeBook::decode(&good[..at]).is_err(), "cut at {at}");
         }
-        assert_eq!(PasscodeBook::decode(b"hello, this is text").err(), Some(PasscodeBookError::NotABook));
-        let mut newer = good.to_vec();
-        newer[8] = 2;
-        assert_eq!(PasscodeBook::decode(&newer).err(), Some(PasscodeBookError::Version { came: 2 }));
     }
 
     proptest::proptest! {
         #[test]
         fn no_bytes_with_a_right_checksum_make_it_panic(body in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
-            let mut bytes = [&MAGIC[..], &[VERSION], &body].concat();
-            let sum = Sha256::digest(&bytes);
-            bytes.extend_from_slice(&sum[..8]);
+            let bytes = kept::wrap(MAGIC, body.len(), |out| out.extend_from_slice(&body));
             if let Ok(book) = PasscodeBook::decode(&bytes) {
                 proptest::prop_assert_eq!(&book.encode()[..], &bytes[..]);
             }

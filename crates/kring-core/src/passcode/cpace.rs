@@ -106,7 +106,7 @@ impl Transcript<'_> {
         let mut hash = Sha512::new();
         hash.update(b"CPaceMac");
         hash.update(self.sid);
-        hash.update(&*isk);
+        hash.update(&isk[..]);
         let key = Zeroizing::new(<[u8; 64]>::from(hash.finalize()));
         let tag = |(share, who): (&Share, &[u8])| {
             let mut mac = Hmac::<Sha512>::new_from_slice(&*key).expect("HMAC takes a key of any length");

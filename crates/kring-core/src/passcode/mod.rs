@@ -11,7 +11,7 @@ mod cpace;
 mod exchange;
 mod message;
 
-pub use book::{Entry, MAX_GUESSES, MAX_GUESSES_EACH, PasscodeBook, PasscodeBookError};
+pub use book::{Entry, MAX_GUESSES, MAX_GUESSES_EACH, PasscodeBook};
 pub(crate) use exchange::{Host, Joined, Joiner, Parties};
 pub(crate) use message::DoorMessage;
 
