@@ -4,7 +4,7 @@
 //! wiped when it leaves. At most [`MAX_TICKETS`] are in it.
 //!
 //! File: [`"kring tk"`](crate::kept) ‖ count (2) ‖ for each: id (8) ‖ Noise key that it names (32) ‖ psk0 (32) ‖ issued (8)
-//! ‖ ends (8) ‖ flags (1: bit 0, good for one call).
+//! ‖ ends (8) ‖ flags (1: bit 0, good for one call; bit 1, takes a passcode).
 
 use crate::crypto::Secret32;
 use crate::kept::{self, KeptError};
@@ -27,6 +27,7 @@ pub struct Issued {
     issued: WallTime,
     expires: WallTime,
     one_use: bool,
+    passcode: bool,
 }
 
 impl Issued {
@@ -52,6 +53,12 @@ impl Issued {
     #[must_use]
     pub fn one_use(&self) -> bool {
         self.one_use
+    }
+
+    /// Whether it rings only for somebody who knows a passcode.
+    #[must_use]
+    pub fn passcode(&self) -> bool {
+        self.passcode
     }
 
     pub(crate) fn noise(&self) -> &[u8; 32] {
@@ -82,7 +89,15 @@ impl IssuedTickets {
             issued: now,
             expires: ticket.expires(),
             one_use,
+            passcode: false,
         });
+    }
+
+    /// Has a ticket take a passcode from now on; says when it ends, or `None` if there is none of that name.
+    pub fn take_passcode(&mut self, id: TicketId) -> Option<WallTime> {
+        let ticket = self.0.iter_mut().find(|t| t.id == id)?;
+        ticket.passcode = true;
+        Some(ticket.expires)
     }
 
     /// Takes a ticket out of the list; says whether it was there.
@@ -115,7 +130,7 @@ impl IssuedTickets {
                 out.extend_from_slice(&*ticket.psk0);
                 out.extend_from_slice(&ticket.issued.0.to_be_bytes());
                 out.extend_from_slice(&ticket.expires.0.to_be_bytes());
-                out.push(ticket.one_use.into());
+                out.push(u8::from(ticket.one_use) | u8::from(ticket.passcode) << 1);
             }
         })
     }
@@ -129,18 +144,20 @@ impl IssuedTickets {
         let count = body.count(MAX_TICKETS)?;
         let mut tickets: Vec<Issued> = Vec::new();
         for _ in 0..count {
-            let ticket = Issued {
+            let mut ticket = Issued {
                 id: TicketId(body.array()?),
                 noise: body.array()?,
                 psk0: Zeroizing::new(body.array()?),
                 issued: WallTime(body.u64()?),
                 expires: WallTime(body.u64()?),
-                one_use: match body.u8()? {
-                    0 => false,
-                    1 => true,
-                    _ => return Err(KeptError::Malformed),
-                },
+                one_use: false,
+                passcode: false,
             };
+            let flags = body.u8()?;
+            if flags > 3 {
+                return Err(KeptError::Malformed);
+            }
+            (ticket.one_use, ticket.passcode) = (flags & 1 != 0, flags & 2 != 0);
             if tickets.iter().any(|t| t.id == ticket.id) {
                 return Err(KeptError::Malformed);
             }
@@ -171,6 +188,7 @@ mod tests {
         all.add(&tickets[0], false, NOW);
         all.add(&tickets[1], true, NOW);
         all.add(&tickets[2], false, NOW);
+        assert_eq!(all.take_passcode(tickets[2].id()), Some(tickets[2].expires()));
         (all, tickets)
     }
 
@@ -186,6 +204,7 @@ mod tests {
         assert_eq!(back.encode(), all.encode());
         let (second, was) = (&back.0[1], &tickets[1]);
         assert!(second.one_use && !back.0[0].one_use);
+        assert!(back.0[2].passcode && !second.passcode);
         assert_eq!((*second.psk0, second.expires), (*was.psk0(), was.expires()));
     }
 

@@ -12,7 +12,7 @@ use crate::people::People;
 use crate::shared::{Shared, Stage};
 use kring_core::call as core;
 use kring_core::control::Reason;
-use kring_core::handshake::Role;
+use kring_core::handshake::{Pass, Role};
 use kring_core::offer::Offer;
 use kring_core::verify::Pin;
 use kring_net::{Closed, Connection, RecvStream, SendStream};
@@ -58,6 +58,8 @@ struct Driver {
     media: Option<Box<Media>>,
     /// What waits until a person accepts a changed key.
     held: Option<Held>,
+    /// The callee wants a passcode, and there is none yet.
+    passcode_wanted: bool,
     engine: Option<Engine>,
     end: Option<End>,
     people: Option<People>,
@@ -99,6 +101,7 @@ pub(crate) async fn run(
         answered_ahead,
         media: None,
         held: None,
+        passcode_wanted: false,
         engine: None,
         end: None,
         people: People::new(&common, shared, connection.remote_address()),
@@ -144,6 +147,7 @@ impl Driver {
                     self.answer(media);
                 }
                 self.release();
+                self.enter_passcode();
             }
             () = sleep_until(due) => {
                 let playout = shared.playout();
@@ -170,6 +174,29 @@ impl Driver {
     /// What media takes, unless it is held.
     fn permit(&self) -> Option<Permit> {
         self.shared.core(|call| Permit::of(call)).flatten()
+    }
+
+    /// Gives the callee the passcode, if it wants one and there is one; says whether there is one.
+    fn enter_passcode(&mut self) -> bool {
+        let shared = self.shared.clone();
+        if !self.passcode_wanted {
+            return true;
+        }
+        let passcode = shared.passcode.lock().expect("nothing panics with this lock held").take();
+        let (Some(passcode), Some(Pass::Ticket(ticket))) = (passcode, shared.core(|call| call.pass())) else {
+            return false;
+        };
+        self.passcode_wanted = false;
+        // It takes some tenths of a second, on purpose.
+        drop(tokio::task::spawn_blocking(move || {
+            let key = passcode.key(ticket);
+            shared.core(|call| match key {
+                Ok(key) => call.enter_passcode(&key),
+                Err(_) => call.hang_up(Reason::GoingAway),
+            });
+            shared.wake.notify_one();
+        }));
+        true
     }
 
     /// Goes on with what waited for a person, once one has accepted.
@@ -225,6 +252,14 @@ impl Driver {
                 self.confirmed();
                 Event::Ringing
             }
+            core::Event::PasscodeWanted => {
+                self.passcode_wanted = true;
+                if self.enter_passcode() {
+                    return;
+                }
+                Event::PasscodeWanted
+            }
+            core::Event::Waiting => Event::Waiting,
             core::Event::Answered => return self.answered(),
             core::Event::Proven => {
                 shared.core(|call| {
@@ -349,6 +384,7 @@ fn close_code(end: &End) -> u64 {
         End::Declined { .. } => Reason::Declined,
         End::BothDialled => Reason::BothDialled,
         End::NotAnswered => Reason::NotAnswered,
+        End::NotAdmitted => Reason::NotAdmitted,
         End::GoingAway { .. } => Reason::GoingAway,
         End::ProtocolError { .. } => Reason::ProtocolError,
         End::Vanished => Reason::Vanished,

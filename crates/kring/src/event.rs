@@ -18,6 +18,10 @@ const MAX_WAITING: usize = 256;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
+    /// The callee wants a passcode: [`Call::enter_passcode`](crate::Call::enter_passcode). Not told if there is one already.
+    PasscodeWanted,
+    /// Somebody at the other side has to let this one in.
+    Waiting,
     /// The callee's device rings.
     Ringing,
     /// At a callee that answers the next caller whoever it is: somebody with a live ticket calls, devices are open, and what
@@ -109,6 +113,8 @@ pub enum End {
     },
     /// The callee is in another call.
     Busy,
+    /// The other side did not let this one in, or this one the other: a passcode was wrong, or somebody said no.
+    NotAdmitted,
     /// Nobody answered in time.
     NotAnswered,
     /// The other program is ending, or this one.
@@ -157,6 +163,7 @@ impl End {
             Reason::NotAnswered => End::NotAnswered,
             Reason::GoingAway => End::GoingAway { by },
             Reason::ProtocolError => End::ProtocolError { by },
+            Reason::NotAdmitted => End::NotAdmitted,
             Reason::NoCommonCodec => End::NothingInCommon,
             Reason::Vanished => End::Vanished,
             // The callee may refuse the last message of the handshake when the caller takes it for done.
@@ -189,6 +196,7 @@ impl fmt::Display for End {
             End::HungUp { by } => write!(f, "{} hung up", whose(by)),
             End::Declined { .. } => f.write_str("declined"),
             End::Busy => f.write_str("the other side is in another call"),
+            End::NotAdmitted => f.write_str("not let in"),
             End::NotAnswered => f.write_str("nobody answered"),
             End::GoingAway { by } => write!(f, "the program of {} ended", whose(by)),
             End::Vanished => f.write_str("nothing is heard of the other side any more"),

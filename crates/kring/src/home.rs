@@ -8,8 +8,10 @@ use crate::clock::wall;
 use crate::store::{FileStore, Item, KeyStore, StoreError, StoreStamp};
 use kring_core::KeptError;
 use kring_core::contact::{Contact, ContactError, ContactKey, ContactKeyId, Contacts};
+use kring_core::crypto::CryptoError;
 use kring_core::identity::{Fingerprint, PublicIdentity};
 use kring_core::issued::{Issued, IssuedTickets};
+use kring_core::passcode::{Entry, Passcode, PasscodeBook, PasscodeKey};
 use kring_core::ticket::{Ticket, TicketError, TicketId};
 use kring_core::time::WallTime;
 use kring_core::verify::Pin;
@@ -31,6 +33,15 @@ pub enum HomeError {
     /// About a ticket.
     #[error(transparent)]
     Ticket(#[from] TicketError),
+    /// A passcode's key could not be made.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    /// There is no such ticket any more.
+    #[error("there is no ticket {ticket} that holds")]
+    NoTicket {
+        /// Its name.
+        ticket: TicketId,
+    },
     /// There is nothing to call that contact with.
     #[error(
         "there is no secret to call \"{name}\" with: none was agreed on in a call, or it was forgotten; ask for a new ticket"
@@ -77,13 +88,16 @@ pub struct TicketInfo {
     pub expires: WallTime,
     /// Whether it is good for one call only.
     pub one_use: bool,
+    /// Whether it rings only for somebody who knows a passcode.
+    pub passcode: bool,
 }
 
-/// Both lists.
+/// All lists.
 #[derive(Clone, Default)]
 pub(crate) struct Book {
     pub(crate) tickets: IssuedTickets,
     pub(crate) contacts: Contacts,
+    pub(crate) passcodes: PasscodeBook,
 }
 
 /// Tickets and contacts, in a [`KeyStore`] or in memory. Clones are the same one; several processes may use one store.
@@ -114,8 +128,20 @@ struct Inner {
 #[derive(Default)]
 struct State {
     book: Book,
-    stamps: [Option<StoreStamp>; 2],
+    stamps: [Option<StoreStamp>; ITEMS.len()],
 }
+
+/// Whether a ticket takes a passcode.
+pub(crate) enum Guarded {
+    No,
+    /// This one.
+    By(PasscodeKey),
+    /// Too often guessed, or nobody knows which: somebody has to let the caller in.
+    Closed,
+}
+
+/// In the order in which they are saved.
+const ITEMS: [Item; 3] = [Item::Passcodes, Item::Tickets, Item::Contacts];
 
 /// What holds if a change cannot be saved.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -205,6 +231,7 @@ impl Home {
             issued: t.issued(),
             expires: t.expires(),
             one_use: t.one_use(),
+            passcode: t.passcode(),
         };
         self.read(|book| book.tickets.iter().filter(|t| t.expires() > now).map(of).collect())
     }
@@ -274,9 +301,56 @@ impl Home {
     pub(crate) fn issue(&self, ticket: &Ticket, one_use: bool) -> Result<(), HomeError> {
         self.change(Unsaved::Dropped, |book| {
             book.tickets.expire(wall());
+            book.passcodes.expire(wall());
             book.tickets.add(ticket, one_use, wall());
             Ok(())
         })
+    }
+
+    /// Has a live ticket ring only for those who know `passcode` from now on, with all guesses before it forgotten. That goes
+    /// for the other processes that use the same store as well. Takes some tenths of a second.
+    ///
+    /// # Errors
+    /// [`HomeError::NoTicket`] if it has ended, [`HomeError::Crypto`] if there is no memory for it, [`HomeError::Store`]:
+    /// nothing has changed then.
+    pub fn set_passcode(&self, ticket: TicketId, passcode: &Passcode) -> Result<(), HomeError> {
+        let key = passcode.key(ticket)?;
+        self.change(Unsaved::Dropped, |book| {
+            let expires = book.tickets.take_passcode(ticket).ok_or(HomeError::NoTicket { ticket })?;
+            book.passcodes.set(ticket, expires, key);
+            Ok(())
+        })
+    }
+
+    /// What stands before a caller with that ticket.
+    pub(crate) fn passcode(&self, ticket: TicketId, who: &Fingerprint) -> Guarded {
+        self.read(|book| {
+            if !book.tickets.iter().any(|t| t.id() == ticket && t.passcode()) {
+                return Guarded::No;
+            }
+            let open = book.passcodes.get(ticket).filter(|entry| entry.is_open(who)).map(Entry::key).cloned();
+            open.map_or(Guarded::Closed, Guarded::By)
+        })
+    }
+
+    /// Counts a guess; says whether it may be answered, which takes that it is saved.
+    pub(crate) fn guess(&self, ticket: TicketId, who: &Fingerprint) -> bool {
+        let counted = self.change(Unsaved::Dropped, |book| Ok(book.passcodes.guess(ticket, who)));
+        counted.unwrap_or_else(|error| {
+            tracing::warn!(%error, "no passcode is taken, as it cannot be saved that somebody guesses");
+            false
+        })
+    }
+
+    /// Gives a guess back, which was right.
+    pub(crate) fn refund(&self, ticket: TicketId, who: &Fingerprint) {
+        let refunded = self.change(Unsaved::Holds, |book| {
+            book.passcodes.refund(ticket, who);
+            Ok(())
+        });
+        if let Err(error) = refunded {
+            tracing::warn!(%error, "a right passcode stays counted as a guess");
+        }
     }
 
     /// Whether a ticket is good for one call; `None` if it holds no more.
@@ -354,11 +428,11 @@ impl Home {
     fn reload(&self) -> Result<(), StoreError> {
         let Some(store) = &self.0.store else { return Ok(()) };
         let known = lock(&self.0.state).stamps;
-        let stamps = [Item::Tickets, Item::Contacts].map(|item| store.stamp(item));
+        let stamps = ITEMS.map(|item| store.stamp(item));
         // Without stamps nobody else changes anything: once is enough.
         let first = self.version() == 1;
         let news = |n: usize| first || stamps[n] != known[n];
-        if !news(0) && !news(1) {
+        if !(0..ITEMS.len()).any(news) {
             return Ok(());
         }
         let damaged =
@@ -371,11 +445,15 @@ impl Home {
             Some(bytes) => Contacts::decode(&bytes).map_err(damaged(Item::Contacts))?,
             None => Contacts::default(),
         };
-        self.install(Book { tickets, contacts }, stamps);
+        let passcodes = match store.load(Item::Passcodes)? {
+            Some(bytes) => PasscodeBook::decode(&bytes).map_err(damaged(Item::Passcodes))?,
+            None => PasscodeBook::default(),
+        };
+        self.install(Book { tickets, contacts, passcodes }, stamps);
         Ok(())
     }
 
-    fn install(&self, book: Book, stamps: [Option<StoreStamp>; 2]) {
+    fn install(&self, book: Book, stamps: [Option<StoreStamp>; ITEMS.len()]) {
         *lock(&self.0.state) = State { book, stamps };
         self.0.version.fetch_add(1, Ordering::Release);
     }
@@ -408,10 +486,12 @@ impl Home {
         &self,
         before: &Book,
         after: &Book,
-        stamps: &mut [Option<StoreStamp>; 2],
+        stamps: &mut [Option<StoreStamp>; ITEMS.len()],
     ) -> Result<(), StoreError> {
         let Some(store) = &self.0.store else { return Ok(()) };
+        // Passcodes first: after a crash in between, no ticket takes one that is not known.
         let all = [
+            (Item::Passcodes, before.passcodes.encode(), after.passcodes.encode()),
             (Item::Tickets, before.tickets.encode(), after.tickets.encode()),
             (Item::Contacts, before.contacts.encode(), after.contacts.encode()),
         ];

@@ -78,7 +78,7 @@ mod stats;
 pub mod store;
 
 pub use call::Call;
-pub use endpoint::{Endpoint, EndpointBuilder, Incoming};
+pub use endpoint::{Endpoint, EndpointBuilder, Incoming, Knock};
 pub use event::{End, Event, Safety};
 pub use home::{ContactInfo, Home, HomeError, TicketInfo};
 pub use kring_core::call::{EndedBy, Timeouts};
@@ -86,6 +86,7 @@ pub use kring_core::contact::ContactError;
 pub use kring_core::handshake::{Counters, HandshakeError, Pass};
 pub use kring_core::identity::{Fingerprint, FingerprintError, Identity, PublicIdentity};
 pub use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
+pub use kring_core::passcode::{Passcode, PasscodeError};
 pub use kring_core::ticket::{DEFAULT_LIFETIME, Ticket, TicketError, TicketId, TicketIdError};
 pub use kring_core::verify::{
     Code, CodeFailure, Emoji, Pin, SafetyMismatch, SafetyNumber, SafetyScan, ScanError,

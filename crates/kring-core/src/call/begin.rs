@@ -130,6 +130,7 @@ impl Call {
             stats: CallStats::default(),
             scratch: Default::default(),
             threshold: Threshold::Open,
+            door_events: VecDeque::new(),
             rang: false,
             verification: Verification::new(identity.public(), exchange, now),
         };

@@ -17,6 +17,19 @@ pub enum Door {
     Lobby,
 }
 
+/// What happens at a callee's door, for whoever keeps it: an app hears nothing of a call before it rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoorEvent {
+    /// A guess at the passcode came; count and keep it, then [`Call::answer_guess`].
+    Guess,
+    /// That guess was right, and is to be given back.
+    Guessed,
+    /// The caller waits for a person to [let it in](Call::admit).
+    Knock,
+    /// The caller has passed the door, and it rings.
+    Admitted,
+}
+
 /// How far the two have come at the callee's door.
 pub(super) enum Threshold {
     /// There is none, or it is passed.
@@ -46,6 +59,11 @@ impl Call {
         self.phase == Phase::Door
     }
 
+    /// Callee: what happened at the door next.
+    pub fn poll_door(&mut self) -> Option<DoorEvent> {
+        self.door_events.pop_front()
+    }
+
     pub(super) fn close_door(&mut self, door: Door) {
         self.phase = Phase::Door;
         match door {
@@ -57,7 +75,7 @@ impl Call {
         }
     }
 
-    /// Callee, after [`Event::Guess`]: the guess is counted and kept, so it may be answered; or it is one too many, and the caller
+    /// Callee, after [`DoorEvent::Guess`]: the guess is counted and kept, so it may be answered; or it is one too many, and the caller
     /// waits until a person [admits](Call::admit) it.
     pub fn answer_guess(&mut self, counted: bool) {
         if !matches!(self.threshold, Threshold::Guessed(..)) || self.phase != Phase::Door {
@@ -83,7 +101,7 @@ impl Call {
     fn send_to_lobby(&mut self) {
         self.threshold = Threshold::Waits;
         self.write(&Message::Door(DoorMessage::Wait));
-        self.event(Event::Knock);
+        self.door_events.push_back(DoorEvent::Knock);
     }
 
     /// Callee: a person lets in whoever waits. Without effect unless somebody waits.
@@ -98,7 +116,7 @@ impl Call {
         self.phase = Phase::Ringing;
         self.began = now;
         self.write(&Message::Ringing);
-        self.event(Event::Admitted);
+        self.door_events.push_back(DoorEvent::Admitted);
     }
 
     /// Caller, after [`Event::PasscodeWanted`]: tries `key`. There is one try in a call.
@@ -170,13 +188,13 @@ impl Call {
             }
             (Role::Callee, Phase::Door, Threshold::Asked(key), DoorMessage::CallerShare(share)) => {
                 self.threshold = Threshold::Guessed(key, share);
-                self.event(Event::Guess);
+                self.door_events.push_back(DoorEvent::Guess);
             }
             (Role::Callee, Phase::Door, Threshold::Answered(host), DoorMessage::CallerTag(tag)) => {
                 match host.admit(&tag) {
                     Some(tag) => {
                         self.write(&Message::Door(DoorMessage::CalleeTag(tag)));
-                        self.event(Event::Guessed);
+                        self.door_events.push_back(DoorEvent::Guessed);
                         self.open_door(now);
                     }
                     None => {

@@ -21,7 +21,7 @@ mod send;
 mod tests;
 mod verification;
 
-pub use door::Door;
+pub use door::{Door, DoorEvent};
 pub use receive::IncomingFrame;
 pub use report::{Playout, Report};
 
@@ -96,14 +96,6 @@ pub enum Event {
     PasscodeWanted,
     /// Caller: somebody has to let this side in.
     Waiting,
-    /// Callee: a guess at the passcode came; count and keep it, then [`Call::answer_guess`].
-    Guess,
-    /// Callee: that guess was right, and is to be given back.
-    Guessed,
-    /// Callee: the caller waits for a person to [let it in](Call::admit).
-    Knock,
-    /// Callee: the caller has passed the door, and it rings.
-    Admitted,
     /// The callee's device rings.
     Ringing,
     /// The callee answered: from now on media flows.
@@ -293,6 +285,7 @@ pub struct Call {
     scratch: (Vec<u8>, Vec<u8>),
     verification: Verification,
     threshold: Threshold,
+    door_events: VecDeque<DoorEvent>,
     /// Caller: it has rung.
     rang: bool,
 }

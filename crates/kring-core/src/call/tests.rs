@@ -48,6 +48,8 @@ struct Two {
     connected: bool,
     seen: Vec<(Role, Event)>,
     frames: Vec<(Role, IncomingFrame)>,
+    /// What happened at the callee's door.
+    door: Vec<DoorEvent>,
 }
 
 #[derive(Clone)]
@@ -96,6 +98,7 @@ impl Two {
             connected: true,
             seen: vec![],
             frames: vec![],
+            door: vec![],
         }
     }
 
@@ -132,6 +135,8 @@ impl Two {
                 sent.extend(std::iter::from_fn(|| side.poll_datagram(now)).map(Wire::Datagram));
                 let events: Vec<_> = std::iter::from_fn(|| side.poll_event()).collect();
                 let frames: Vec<_> = std::iter::from_fn(|| side.poll_frame()).collect();
+                let door: Vec<_> = std::iter::from_fn(|| side.poll_door()).collect();
+                self.door.extend(door);
                 self.seen.extend(events.into_iter().map(|e| (role, e)));
                 self.frames.extend(frames.into_iter().map(|f| (role, f)));
                 if self.connected {

@@ -64,6 +64,7 @@ pub(super) struct Admission {
     pub(super) key: Key,
     expires: WallTime,
     one_use: bool,
+    passcode: bool,
 }
 
 impl Admission {
@@ -76,7 +77,7 @@ impl Admitted {
     pub(super) fn add(&mut self, ticket: &Ticket) {
         self.revoke(ticket.id());
         let key = Key::of_ticket(ticket);
-        self.keys.push(Admission { key, expires: ticket.expires(), one_use: false });
+        self.keys.push(Admission { key, expires: ticket.expires(), one_use: false, passcode: false });
     }
 
     pub(super) fn revoke(&mut self, id: TicketId) -> bool {
@@ -87,7 +88,12 @@ impl Admitted {
 
     pub(super) fn set(&mut self, tickets: &IssuedTickets, contacts: &Contacts) {
         self.blocked = contacts.blocked().iter().map(|b| b.fingerprint).collect();
-        let ticket = |t| Admission { key: Key::of_issued(t), expires: t.expires(), one_use: t.one_use() };
+        let ticket = |t: &Issued| Admission {
+            key: Key::of_issued(t),
+            expires: t.expires(),
+            one_use: t.one_use(),
+            passcode: t.passcode(),
+        };
         let of = |contact: &Contact| -> Vec<Admission> {
             let Some(identity) = contact.identity().filter(|id| !self.blocked.contains(&id.fingerprint()))
             else {
@@ -95,7 +101,7 @@ impl Admitted {
             };
             let lasting = |key| {
                 let key = Key::of_contact(identity, key, true);
-                Admission { key, expires: WallTime(u64::MAX), one_use: false }
+                Admission { key, expires: WallTime(u64::MAX), one_use: false, passcode: false }
             };
             contact.keys().map(lasting).collect()
         };
@@ -123,10 +129,10 @@ impl Admitted {
     }
 
     /// Whether a caller may be answered before it is known who that is: a contact's secret says so already; else not where
-    /// it could be somebody who is blocked, nor by a ticket that is good for one call, which a proof spends.
+    /// it could be somebody who is blocked, nor by a ticket that is good for one call, which a proof spends, or takes a passcode.
     pub(super) fn may_go_ahead(&self, pass: Pass) -> bool {
         let admission = self.keys.iter().find(|a| a.key.pass == pass);
-        admission.is_some_and(|a| a.is_contact() || (!a.one_use && self.blocked.is_empty()))
+        admission.is_some_and(|a| a.is_contact() || (!a.one_use && !a.passcode && self.blocked.is_empty()))
     }
 }
 

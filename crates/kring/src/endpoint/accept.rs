@@ -1,16 +1,16 @@
 //! Those who call: from a connection to a call that rings.
 //!
 //! Guarantee: nobody is let through whose ticket is not live, or is for one call and was spent, and nothing rings for a
-//! caller who has proven nothing.
+//! caller who has proven nothing, or has not passed the [door](door).
 
-use super::{Common, Incoming, MAX_HANDSHAKES, SCARCE};
+use super::{Common, Incoming, MAX_HANDSHAKES, SCARCE, door};
 use crate::call::Call;
 use crate::clock::wall;
 use crate::driver::{self, Established};
 use crate::event::close;
 use crate::shared::{Shared, Stage};
 use crate::standing::Waiting;
-use kring_core::call::own_dial_wins;
+use kring_core::call::{Call as Core, own_dial_wins};
 use kring_core::control::Reason;
 use kring_core::handshake::{Accept, Binding, DEADLINE, EXPORTER_LABEL, HandshakeError, Pass, Progress};
 use kring_core::offer::Offer;
@@ -76,7 +76,9 @@ async fn shake(common: &Arc<Common>, connection: Connection) -> Option<(Establis
             Ok(Progress::Reply(bytes)) => {
                 connection.answered();
                 // Whom this side is dialling has to be recognised when it calls.
-                let ahead = common.dials.is_empty() && common.acceptor(|a| accept.may_go_ahead(a));
+                let ahead = common.dials.is_empty()
+                    && common.doors.are_open()
+                    && common.acceptor(|a| accept.may_go_ahead(a));
                 let consent = if ahead { common.standing.take_ahead() } else { None };
                 let Some((consent, offer)) = consent.and_then(|c| c.offer.clone().map(|o| (c, o))) else {
                     send.write_all(&bytes).await.ok()?;
@@ -95,9 +97,12 @@ async fn shake(common: &Arc<Common>, connection: Connection) -> Option<(Establis
                 connection.answered();
                 if still_holds(common, session.pass()).await {
                     let now = common.clock.now();
-                    let none = Offer::default();
-                    match kring_core::call::Call::new(*session, &common.identity, &none, common.timeouts, now)
-                    {
+                    let (own, timeouts, none) = (&common.identity, common.timeouts, Offer::default());
+                    let call = match door::before(common, &session) {
+                        Some(door) => Core::at_the_door(*session, own, door, timeouts, now),
+                        None => Core::new(*session, own, &none, timeouts, now),
+                    };
+                    match call {
                         Ok(mut call) => {
                             call.assume_rate(now, connection.carried());
                             let common = common.clone();
@@ -158,8 +163,7 @@ async fn answer_ahead(
 ) -> Option<Established> {
     let now = common.clock.now();
     let claimed = accept.claimed()?;
-    let mut call =
-        kring_core::call::Call::ahead(claimed, &common.identity, offer, common.timeouts, now).ok()?;
+    let mut call = Core::ahead(claimed, &common.identity, offer, common.timeouts, now).ok()?;
     call.assume_rate(now, connection.carried());
     bytes.extend(call.poll_stream().into_iter().flatten());
     send.write_all(&bytes).await.ok()?;
@@ -176,6 +180,12 @@ async fn give(common: &Common, consent: Waiting, established: Established) {
 
 /// A proven caller: rings, unless this side is dialling the same person.
 async fn ring(common: Arc<Common>, mut established: Established, ringing: mpsc::Sender<Incoming>) {
+    if established.call.is_at_the_door() {
+        match Box::pin(door::passed(&common, established)).await {
+            Some(passed) => established = passed,
+            None => return,
+        }
+    }
     let Some(peer) = established.call.peer() else { return };
     let own = common.identity.public();
     if let Some(pending) = common.dials.find(&peer.fingerprint()) {

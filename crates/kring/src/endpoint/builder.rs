@@ -1,6 +1,7 @@
 //! What an endpoint is made of.
 
 use super::accept::accept_all;
+use super::door::Doors;
 use super::{Common, Door, Endpoint, Inner, MAX_RINGING};
 use crate::clock::{Clock, wall};
 use crate::dial::Dials;
@@ -25,6 +26,7 @@ pub struct EndpointBuilder {
     pub(super) timeouts: Timeouts,
     pub(super) home: Option<Home>,
     pub(super) contacts_only: bool,
+    pub(super) lobby: bool,
     #[cfg(feature = "simulation")]
     pub(super) simulation: Option<crate::simulation::Simulation>,
 }
@@ -56,6 +58,13 @@ impl EndpointBuilder {
     /// Default: false.
     pub fn contacts_only(mut self, contacts_only: bool) -> EndpointBuilder {
         self.contacts_only = contacts_only;
+        self
+    }
+
+    /// Has everybody who comes by a ticket wait until [`Endpoint::knock`] lets them in. Contacts ring at once. Default: false,
+    /// and only those wait whose passcode was guessed too often.
+    pub fn lobby(mut self, lobby: bool) -> EndpointBuilder {
+        self.lobby = lobby;
         self
     }
 
@@ -105,7 +114,9 @@ impl EndpointBuilder {
         let (ringing, incoming) = mpsc::channel(MAX_RINGING);
         let mut acceptor = Acceptor::new(identity.clone(), provider.clone());
         acceptor.set_contacts_only(self.contacts_only);
+        let (doors, knocks) = Doors::new(self.lobby);
         let shared = Arc::new(Common {
+            doors,
             door: Mutex::new(Door { acceptor, version: 0 }),
             offers_contacts: self.home.is_some(),
             home: self.home.unwrap_or_else(Home::in_memory),
@@ -120,7 +131,12 @@ impl EndpointBuilder {
         });
         let accepting = tokio::spawn(accept_all(shared.clone(), ringing));
         Ok(Endpoint {
-            inner: Arc::new(Inner { common: shared, incoming: tokio::sync::Mutex::new(incoming), accepting }),
+            inner: Arc::new(Inner {
+                common: shared,
+                incoming: tokio::sync::Mutex::new(incoming),
+                knocks: tokio::sync::Mutex::new(knocks),
+                accepting,
+            }),
         })
     }
 }

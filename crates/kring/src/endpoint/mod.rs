@@ -2,10 +2,12 @@
 
 mod accept;
 mod builder;
+mod door;
 mod incoming;
 mod people;
 
 pub use builder::EndpointBuilder;
+pub use door::Knock;
 pub use incoming::Incoming;
 
 use crate::call::Call;
@@ -50,6 +52,7 @@ pub(crate) struct Common {
     /// Whether the app has said where contacts are kept.
     pub(crate) offers_contacts: bool,
     pub(crate) met: Acquaintances,
+    doors: door::Doors,
     door: Mutex<Door>,
 }
 
@@ -101,6 +104,7 @@ impl Common {
 struct Inner {
     common: Arc<Common>,
     incoming: tokio::sync::Mutex<mpsc::Receiver<Incoming>>,
+    knocks: tokio::sync::Mutex<mpsc::Receiver<Knock>>,
     accepting: JoinHandle<()>,
 }
 
@@ -127,6 +131,7 @@ impl Endpoint {
             timeouts: Timeouts::default(),
             home: None,
             contacts_only: false,
+            lobby: false,
             #[cfg(feature = "simulation")]
             simulation: None,
         }
@@ -200,6 +205,12 @@ impl Endpoint {
     /// The next caller; `None` once the endpoint is closed. Dropping the future loses nobody.
     pub async fn incoming(&self) -> Option<Incoming> {
         self.inner.incoming.lock().await.recv().await
+    }
+
+    /// The next one who waits to be let in; `None` once the endpoint is closed. An app that never asks lets nobody in. Dropping
+    /// the future loses nobody.
+    pub async fn knock(&self) -> Option<Knock> {
+        self.inner.knocks.lock().await.recv().await
     }
 
     /// How many strangers and broken handshakes were dropped.

@@ -17,6 +17,8 @@ pub enum Item {
     Tickets,
     /// Contacts, and who is blocked.
     Contacts,
+    /// Which tickets take a passcode, and how often somebody has guessed.
+    Passcodes,
 }
 
 impl Item {
@@ -26,6 +28,7 @@ impl Item {
         match self {
             Item::Tickets => "tickets",
             Item::Contacts => "contacts",
+            Item::Passcodes => "passcodes",
         }
     }
 
@@ -35,6 +38,7 @@ impl Item {
         match self {
             Item::Tickets => 128 << 10,
             Item::Contacts => 2 << 20,
+            Item::Passcodes => 512 << 10,
         }
     }
 }
