@@ -16,8 +16,8 @@ pub const PACKET_OVERHEAD: usize = 97;
 /// The choices of frame length in ms, with the least codec rate in bit/s for which each is worth its headers, and the
 /// rate beyond which more is of no use.
 const LENGTHS: [(u64, u32, u32); 5] = [
-    (10, 28_000, 64_000),
-    (20, 20_000, 64_000),
+    (10, 40_000, 64_000),
+    (20, 26_000, 64_000),
     (40, 17_000, 48_000),
     (60, 9_000, 40_000),
     (120, MIN_RATE, 32_000),

@@ -16,10 +16,10 @@ pub(super) const MARGIN: Duration = Duration::from_millis(5);
 pub(super) const MAX_DELAY: Duration = Duration::from_secs(1);
 
 const BASELINE_SECONDS: u64 = 10;
-const WINDOW: Duration = Duration::from_secs(12);
+const WINDOW: Duration = Duration::from_secs(8);
 const MAX_SAMPLES: usize = 1280;
 /// What is late only long ago stops counting: the target is at most this many times what the last seconds needed.
-const RECENT: Duration = Duration::from_secs(5);
+const RECENT: Duration = Duration::from_millis(3500);
 const RECENT_PERCENT: i64 = 150;
 /// The share of packets that the target covers, in thousandths.
 const QUANTILE: usize = 997;
