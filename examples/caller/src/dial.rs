@@ -1,19 +1,45 @@
 //! `kring call`: everything is checked before the first packet leaves, and the exit code says what came of it.
 
 use crate::app::App;
+use crate::contacts;
 use crate::exit::{self, Exit, Failure};
+use crate::home;
 use crate::media::{self, Meters};
 use crate::record::Recorder;
 use crate::stop::Stop;
 use crate::talk::talk;
-use kring::{Call, Endpoint, Ticket};
+use crate::ticket;
+use kring::{Call, ContactInfo, Endpoint, Ticket};
 use serde_json::json;
+use std::path::PathBuf;
 use std::time::Instant;
 
-pub(crate) async fn run(mut app: App, ticket: Ticket) -> Result<Exit, Failure> {
+/// Who is called.
+pub(crate) enum Whom {
+    Ticket(Ticket),
+    Contact(ContactInfo),
+}
+
+/// Reads the argument: what looks like a ticket, or like where to read one, is one; anything else is a contact's name.
+pub(crate) fn whom(argument: Option<&str>, home: Option<PathBuf>) -> Result<Whom, Failure> {
+    let name = argument.filter(|text| kring::check_contact_name(text).is_ok());
+    let contact =
+        name.map(|name| Ok::<_, Failure>(home::open(home)?.contact(name).ok())).transpose()?.flatten();
+    match (contact, name) {
+        (Some(contact), _) => Ok(Whom::Contact(contact)),
+        (None, None) => ticket::read(argument).map(Whom::Ticket),
+        (None, Some(name)) => ticket::read(argument).map(Whom::Ticket).map_err(|failure| {
+            let message =
+                format!("no contact is called \"{name}\", and it is no ticket: {}", failure.message);
+            Failure::new(failure.code, message)
+        }),
+    }
+}
+
+pub(crate) async fn run(mut app: App, whom: Whom) -> Result<Exit, Failure> {
     let recorder = app.recorder(app.common.record.as_deref())?;
     let meters = Meters::new();
-    let (endpoint, call) = match dial(&mut app, &ticket, recorder.as_ref(), &meters) {
+    let (endpoint, call) = match dial(&mut app, &whom, recorder.as_ref(), &meters) {
         Ok(dialled) => dialled,
         Err(failure) => {
             // No half-written identity is left behind.
@@ -24,7 +50,7 @@ pub(crate) async fn run(mut app: App, ticket: Ticket) -> Result<Exit, Failure> {
             return Err(failure);
         }
     };
-    let talked = talk(&mut app, call, recorder, meters, None).await;
+    let talked = talk(&mut app, call, recorder, meters, &endpoint, false).await;
     endpoint.close().await;
     app.kept()?;
     let code = match talked.stopped {
@@ -46,20 +72,27 @@ pub(crate) async fn run(mut app: App, ticket: Ticket) -> Result<Exit, Failure> {
 
 fn dial(
     app: &mut App,
-    ticket: &Ticket,
+    whom: &Whom,
     recorder: Option<&Recorder>,
     meters: &Meters,
 ) -> Result<(Endpoint, Call), Failure> {
     let tape = recorder.map(Recorder::tape);
     let media = media::open(&app.common, meters, tape.as_ref())?;
     // Before keys are made and packets sent: from here on the person waits for the other side.
-    let peer = ticket.fingerprint().to_string();
-    let (now, fields) = (Instant::now(), json!({"peer": peer}));
+    let (peer, contact) = match whom {
+        Whom::Ticket(ticket) => (ticket.fingerprint().to_string(), None),
+        Whom::Contact(contact) => (contact.fingerprint.to_string(), Some(&contact.name)),
+    };
+    let (now, fields) = (Instant::now(), json!({"peer": peer, "contact": contact}));
     if let Some(tape) = &tape {
         tape.line("dial", now, fields.clone());
     }
-    app.output.event_at(now, "dial", fields, &format!("calling {peer}"));
-    let endpoint = app.endpoint()?;
-    let call = endpoint.dial(ticket, media);
+    let text = contact.map_or(format!("calling {peer}"), |name| format!("calling {name}, {peer}"));
+    app.output.event_at(now, "dial", fields, &text);
+    let endpoint = app.endpoint(false)?;
+    let call = match whom {
+        Whom::Ticket(ticket) => endpoint.dial(ticket, media),
+        Whom::Contact(contact) => endpoint.dial_contact(&contact.name, media).map_err(contacts::failed)?,
+    };
     Ok((endpoint, call))
 }

@@ -5,6 +5,7 @@
 use crate::app::{App, tracks_json, tracks_text};
 use crate::exit;
 use crate::hints::{Hints, Known};
+use crate::keep;
 use crate::keys::{self, Key, Keys};
 use crate::media::Meters;
 use crate::record::{Recorder, Tape};
@@ -28,20 +29,23 @@ pub(crate) struct Talked {
     pub(crate) stopped: Option<Stop>,
 }
 
-/// Runs `call` to its end. Callers who come by `others` are told that it is busy.
+/// Runs `call` of `endpoint` to its end. If `others` may call it meanwhile, they are told that it is busy.
 pub(crate) async fn talk(
     app: &mut App,
     call: Call,
     recorder: Option<Recorder>,
     meters: Meters,
-    others: Option<&Endpoint>,
+    endpoint: &Endpoint,
+    others: bool,
 ) -> Talked {
     let mut keys = Keys::read(&app.output);
+    // Nobody is kept twice, and not if the person has named somebody.
+    let asks = app.common.keep.is_none();
     let mut tick = interval(if app.output.terminal() { DRAW } else { SECOND });
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let tape = recorder.as_ref().map(Recorder::tape);
     let stopper = app.stopper.clone();
-    let mut talk = Talk::new(app, tape, meters);
+    let mut talk = Talk::new(app, endpoint, tape, meters);
     let (mut stopped, mut hang_up) = (None, false);
     let end = loop {
         tokio::select! {
@@ -63,7 +67,7 @@ pub(crate) async fn talk(
                 }
                 Key::Char(key) => talk.key(&call, key),
             },
-            other = next_caller(others) => {
+            Some(other) = endpoint.incoming(), if others => {
                 let who = other.peer().fingerprint().to_string();
                 talk.app.output.event("busy", json!({"peer": who}), &format!("{who} calls too and is told that you are in a call"));
                 other.busy();
@@ -76,6 +80,7 @@ pub(crate) async fn talk(
     if at.duration_since(talk.counted) >= SECOND / 2 {
         talk.second(&call, at);
     }
+    let (peer, called) = (call.peer(), call.peer_name());
     if hang_up {
         call.hang_up().await;
     } else {
@@ -83,24 +88,20 @@ pub(crate) async fn talk(
     }
     drop(keys);
     let answered = talk.connected.is_some();
+    let may_keep = talk.acquainted && asks && stopped.is_none();
     talk.ended(&end, at);
     if let Some(recorder) = recorder {
         recorder.finish().await;
     }
-    Talked { end, answered, stopped }
-}
-
-async fn next_caller(others: Option<&Endpoint>) -> kring::Incoming {
-    if let Some(endpoint) = others
-        && let Some(incoming) = endpoint.incoming().await
-    {
-        return incoming;
+    if let Some(peer) = peer.filter(|_| may_keep) {
+        keep::offer(app, endpoint, &peer, &called, others).await;
     }
-    std::future::pending().await
+    Talked { end, answered, stopped }
 }
 
 struct Talk<'a> {
     app: &'a mut App,
+    endpoint: &'a Endpoint,
     tape: Option<Tape>,
     meters: Meters,
     state: &'static str,
@@ -114,6 +115,8 @@ struct Talk<'a> {
     microphone_ended: bool,
     peer_tracks: Vec<TrackInfo>,
     peer_records: bool,
+    /// The two have agreed on a secret for another call.
+    acquainted: bool,
     tally: Tally,
     rates: Rates,
     counted: Instant,
@@ -122,10 +125,11 @@ struct Talk<'a> {
 }
 
 impl<'a> Talk<'a> {
-    fn new(app: &'a mut App, tape: Option<Tape>, meters: Meters) -> Talk<'a> {
+    fn new(app: &'a mut App, endpoint: &'a Endpoint, tape: Option<Tape>, meters: Meters) -> Talk<'a> {
         let now = Instant::now();
         Talk {
             app,
+            endpoint,
             tape,
             meters,
             state: "dialling",
@@ -138,6 +142,7 @@ impl<'a> Talk<'a> {
             microphone_ended: false,
             peer_tracks: Vec::new(),
             peer_records: false,
+            acquainted: false,
             tally: Tally::default(),
             rates: Rates::default(),
             counted: now,
@@ -172,6 +177,10 @@ impl<'a> Talk<'a> {
                 self.tracks(tracks);
             }
             Event::PeerTrackState { track, state } => self.track_state(track, state),
+            Event::Acquainted { contact: None } => {
+                self.acquainted = true;
+                self.keep_named(call);
+            }
             Event::PeerRecording(on) => {
                 self.peer_records = on;
                 let text =
@@ -198,21 +207,34 @@ impl<'a> Talk<'a> {
         }
     }
 
+    /// The other side can be kept now, if it is to be.
+    fn keep_named(&mut self, call: &Call) {
+        if let (Some(peer), Some(name)) = (call.peer(), self.app.common.keep.clone())
+            && keep::keep(self.app, self.endpoint, &peer, &name)
+        {
+            self.app.common.keep = None;
+        }
+    }
+
     fn connected(&mut self, call: &Call, safety: &Safety) {
         self.connected = Some(Instant::now());
         self.state = "connected";
         self.tracks(call.peer_tracks());
         let name = call.peer_name();
         let fingerprint = call.peer().map(|peer| peer.fingerprint().to_string()).unwrap_or_default();
-        if !name.is_empty() {
+        let contact = call.peer().and_then(|peer| self.endpoint.home().contact_of(&peer.fingerprint()));
+        let contact = contact.map(|contact| contact.name);
+        if let Some(contact) = &contact {
+            self.name = format!("with {contact} (contact)");
+        } else if !name.is_empty() {
             self.name = format!("with \"{name}\" (unverified)");
         }
         let text = format!(
             "connected {} {fingerprint}; they send {}",
-            if name.is_empty() { "with" } else { &self.name },
+            if self.name.is_empty() { "with" } else { &self.name },
             tracks_text(&self.peer_tracks)
         );
-        let fields = json!({"peer": fingerprint, "name": name, "tracks": tracks_json(&self.peer_tracks)});
+        let fields = json!({"peer": fingerprint, "contact": contact, "name": name, "tracks": tracks_json(&self.peer_tracks)});
         self.say("connected", fields, &text);
         self.fingerprint = fingerprint;
         let fields = json!({
