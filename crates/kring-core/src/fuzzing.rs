@@ -3,6 +3,7 @@
 //! Guarantee: compiled with the feature `fuzzing` only, and nothing here weakens what is compiled without it.
 #![allow(missing_docs)]
 
+use crate::contact::ContactKey;
 use crate::control::Message;
 use crate::crypto::{CryptoError, KEM_CIPHERTEXT_LEN, KemKey, OpenFrame, Provider, SealFrame, Secret32};
 use crate::handshake::Role;
@@ -62,6 +63,14 @@ pub fn certificate(
     let mut out = Vec::new();
     certificate.encode(&mut out);
     Some((out, certificate.check(noise, now)))
+}
+
+/// A contact's secret of the first generation, by two bytes.
+#[must_use]
+pub fn contact_key(old: u8, random: u8) -> ContactKey {
+    let secret = |n| Secret32::new([n; 32]);
+    let random = secret(random);
+    ContactKey::derive((&secret(old), 0), &[1; 32], (&random, &random), ([2; 32], [3; 32]))
 }
 
 /// The certificate over an identity's newest Noise key.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use kring_core::call::{Call, Event, MAX_MEMORY, Picture};
+use kring_core::contact::ContactKeyId;
 use kring_core::control::Reason;
 use kring_core::handshake::Role;
 use kring_core::media::audio::{Bundle, Copies};
@@ -36,6 +37,9 @@ struct Side {
     ended: bool,
     /// Something was done that the protocol may end the call for.
     disturbed: bool,
+    /// It wants a secret by which the two can call each other again.
+    offered: bool,
+    secret: Option<ContactKeyId>,
 }
 
 impl Side {
@@ -47,6 +51,8 @@ impl Side {
             expected: Vec::new(),
             ended: false,
             disturbed: false,
+            offered: false,
+            secret: None,
         }
     }
 }
@@ -145,7 +151,7 @@ impl Two {
                     side.call.announce_recording(true);
                 }
             }
-            29 => {
+            29 if input.flag() => {
                 // Whom this side expects: nobody, the one who is there, or somebody else.
                 let (pinned, verified) = (input.below(4), input.flag());
                 let identity = if pinned == 1 { side.call.peer() } else { Some([7; 32].into()) };
@@ -154,11 +160,20 @@ impl Two {
                 let changed = matches!(side.call.trust(), Some(Trust::KeyChanged { .. }));
                 assert_eq!(changed, pinned > 1, "another than the expected one is noticed");
             }
-            30 => {
+            29 if input.flag() => {
                 side.call.accept_changed_key();
                 assert!(side.call.trust().is_none_or(|trust| trust.has_media()));
             }
-            31 => side.call.mark_verified(),
+            29 => side.call.mark_verified(),
+            30 if input.flag() => {
+                let identity = if me == 0 { &WORLD.caller } else { &*WORLD.callee };
+                side.offered |= side.call.is_talking();
+                side.call.offer_contact(identity).expect("the seeded provider never fails");
+            }
+            30 => {
+                let addresses = &WORLD.ticket.addresses()[..input.below(3)];
+                side.call.tell_addresses(&addresses.repeat(usize::from(input.u8() & 7)));
+            }
             _ => {
                 for side in &mut self.sides {
                     let bytes = std::mem::take(&mut side.stream);
@@ -281,6 +296,14 @@ impl Side {
             if let Event::KeyframeRequested { track } = event {
                 assert!(track < 15);
             }
+            if let Event::Reach(addresses) = &event {
+                assert!(addresses.len() <= 8 && addresses.iter().all(|a| a.port() != 0));
+            }
+            if event == Event::ContactKey {
+                assert!(self.offered && self.secret.is_none(), "a secret that nobody wanted, or another");
+                self.secret = self.call.take_contact_key().map(|key| key.id());
+                assert!(self.secret.is_some());
+            }
             count += 1;
             assert!(count <= 257, "events without bound");
         }
@@ -326,6 +349,9 @@ pub fn call(data: &[u8]) {
         two.settle();
     }
     assert!(two.sides.iter().all(|side| side.call.is_over()), "a call without a peer goes on");
+    if let [Some(a), Some(b)] = two.sides.each_ref().map(|side| side.secret) {
+        assert!(a == b || two.sides.iter().any(|side| side.disturbed), "two secrets of one call");
+    }
     // And then nothing reaches it.
     let now = two.now;
     let before = two.sides[0].call.held();

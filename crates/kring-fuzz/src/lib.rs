@@ -11,6 +11,7 @@ mod call;
 mod files;
 mod handshake;
 mod input;
+mod lists;
 mod media;
 pub mod mutate;
 mod parse;
@@ -22,11 +23,12 @@ mod world;
 pub use call::call;
 pub use files::{wav, y4m};
 pub use handshake::{accept, confirm, dial};
+pub use lists::{contacts, tickets};
 pub use media::{jitter, reassembler, video_buffer};
 pub use parse::{bundle, certificate, control, frame_header, identity, offer, packet, report, ticket};
 pub use rate::rate;
 pub use verify::{code, scan};
-pub use world::{offer as an_offer, pair};
+pub use world::{certificate_of, offer as an_offer, pair};
 
 /// What a target does with its bytes.
 pub type Run = fn(&[u8]);
@@ -40,6 +42,7 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("certificate", certificate),
     ("code", code),
     ("confirm", confirm),
+    ("contacts", contacts),
     ("control", control),
     ("dial", dial),
     ("frame_header", frame_header),
@@ -52,6 +55,7 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("report", report),
     ("scan", scan),
     ("ticket", ticket),
+    ("tickets", tickets),
     ("video_buffer", video_buffer),
     ("wav", wav),
     ("y4m", y4m),

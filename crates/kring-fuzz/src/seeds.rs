@@ -1,6 +1,9 @@
 //! What the fuzzer starts from: valid inputs, and some that are known to be nasty.
 
-use kring_core::fuzzing;
+use kring_core::contact::Contacts;
+use kring_core::fuzzing::{self, contact_key};
+use kring_core::identity::PublicIdentity;
+use kring_core::issued::IssuedTickets;
 use kring_core::media::{FrameHeader, Packetiser};
 use kring_core::time::{Time, WallTime};
 use kring_core::varint;
@@ -39,6 +42,7 @@ pub fn all() -> Vec<Seed> {
     let mut seeds = Vec::new();
     let mut add = |target, name: &str, bytes: Vec<u8>| seeds.push(Seed { target, name: name.into(), bytes });
     tickets(&mut add);
+    lists(&mut add);
     identities(&mut add);
     handshakes(&mut add);
     controls(&mut add);
@@ -70,6 +74,41 @@ fn tickets(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add("ticket", "body-with-port-zero", [&body[..], &[4, 6, 192, 0, 2, 1, 0, 0]].concat());
     let many = [4, 6, 192, 0, 2, 1, 17, 81].repeat(9);
     add("ticket", "body-with-nine-addresses", [&body, &many[..]].concat());
+}
+
+fn lists(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    let mut tickets = IssuedTickets::default();
+    add("tickets", "none", tickets.encode().to_vec());
+    tickets.add(&WORLD.ticket, true, NOW);
+    let one = tickets.encode().to_vec();
+    let without_sum = one[..one.len() - 8].to_vec();
+    add("tickets", "valid", one.clone());
+    add("tickets", "without-checksum", without_sum.clone());
+    add("tickets", "cut", one[..40].to_vec());
+    let mut counted = without_sum;
+    (counted[9], counted[10]) = (0xff, 0xff);
+    add("tickets", "more-than-there-are", counted);
+
+    let mut contacts = Contacts::default();
+    add("contacts", "none", contacts.encode().to_vec());
+    let (known, named) = (WORLD.caller.public(), WORLD.ticket.clone());
+    let kept = contacts.keep("Anna", known, Some(contact_key(1, 1)), named.addresses(), NOW);
+    contacts.renewed(&known, Some(contact_key(2, 2)), &[], NOW);
+    let added = contacts.add("Ben", named, NOW);
+    assert!(kept.is_ok() && added.is_ok(), "the names are free");
+    contacts.block(PublicIdentity::from([9; 32]).fingerprint(), NOW);
+    let two = contacts.encode().to_vec();
+    let without_sum = two[..two.len() - 8].to_vec();
+    add("contacts", "valid", two.clone());
+    add("contacts", "without-checksum", without_sum.clone());
+    add("contacts", "cut", two[..100].to_vec());
+    let mut named_alike = without_sum.clone();
+    let at = named_alike.windows(3).position(|w| w == b"Ben").unwrap_or_default();
+    named_alike[at..at + 3].copy_from_slice(b"an\n");
+    add("contacts", "a-name-with-a-line-break", named_alike);
+    let mut flags = without_sum;
+    flags[11 + 2 + 4 + 20] = 0x84;
+    add("contacts", "unknown-flags", flags);
 }
 
 fn identities(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
@@ -170,6 +209,15 @@ fn controls(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add("control", "code-nonce", [field(11, &field(1, &[5; 32])), field(33, b"grease")].concat());
     add("control", "code-reveal", field(12, &field(1, &[5; 32])));
     add("control", "code-reveal-short", field(12, &field(1, &[5; 31])));
+    let own = fuzzing::certificate_of(&WORLD.caller);
+    let offered = [field(1, &[6; 32]), field(2, &own)].concat();
+    add("control", "contact", field(20, &offered));
+    add("control", "contact-without-certificate", field(20, &field(1, &[6; 32])));
+    let address = [4, 6, 192, 0, 2, 1, 17, 81];
+    let six = [&[6, 18][..], &[0x20; 16], &[17, 81]].concat();
+    add("control", "reach", field(21, &[&address[..], &six, &field(99, b"later")].concat()));
+    add("control", "reach-nine", field(21, &address.repeat(9)));
+    add("control", "reach-port-zero", field(21, &[4, 6, 192, 0, 2, 1, 0, 0]));
     add("control", "two-in-one", [field(1, b""), field(9, &one)].concat());
     add("control", "unknown", field(64, &one));
 
@@ -345,12 +393,18 @@ fn calls(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add(
         "call",
         "key-changed",
-        with(&[&[29, 3][..], &sound, &[11, 28, 30, 28], &sound, &[28, 31, 28]].concat()),
+        with(&[&[29, 1, 3, 0][..], &sound, &[11, 28, 29, 0, 1, 28], &sound, &[28, 29, 0, 0, 28]].concat()),
     );
     add(
         "call",
         "key-changed-while-it-rings",
-        vec![0x80 | 29, 1, 28, 0x80 | 13, 28, 0x80 | 30, 0x80 | 13, 28],
+        vec![0x80 | 29, 1, 2, 1, 28, 0x80 | 13, 28, 0x80 | 29, 0, 1, 0x80 | 13, 28],
+    );
+    add("call", "contacts", with(&[30, 1, 0x80 | 30, 1, 30, 0, 2, 1, 28, 28]));
+    add(
+        "call",
+        "contacts-too-early",
+        vec![28, 30, 1, 30, 0, 2, 1, 28, 0x80 | 13, 0x80 | 30, 1, 28, 30, 1, 28],
     );
     add("call", "network-gone", with(&[16, 0, 28, 0x80 | 16, 1, 3]));
 }

@@ -100,6 +100,12 @@ pub fn pair() -> [Call; 2] {
     [caller, callee].map(|call| call.expect("a proven session makes a call"))
 }
 
+/// The certificate of one of the two, the caller's first.
+#[must_use]
+pub fn certificate_of(side: usize) -> Vec<u8> {
+    kring_core::fuzzing::certificate_of([&WORLD.caller, &*WORLD.callee][side])
+}
+
 /// A microphone and a camera.
 #[must_use]
 pub fn offer(name: &str) -> Offer {

@@ -5,7 +5,7 @@ use kring_core::call::{Call, EndedBy, Event};
 use kring_core::control::Reason;
 use kring_core::time::Time;
 use kring_core::verify::CodeFailure;
-use kring_fuzz::{an_offer, pair};
+use kring_fuzz::{an_offer, certificate_of, pair};
 
 const CALLER: usize = 0;
 const CALLEE: usize = 1;
@@ -55,8 +55,15 @@ fn calls(talking: bool) -> [Call; 2] {
 
 /// How the other side's call ends when `from` sends that message.
 fn end_after(from: usize, talking: bool, plaintext: &[u8]) -> Option<(Reason, EndedBy)> {
+    end_after_all(from, talking, &[(plaintext, false)])
+}
+
+/// The same for several, each with whether the direction is rekeyed after it.
+fn end_after_all(from: usize, talking: bool, messages: &[(&[u8], bool)]) -> Option<(Reason, EndedBy)> {
     let mut calls = calls(talking);
-    assert!(calls[from].hostile_control(plaintext, false));
+    for (plaintext, secret) in messages {
+        assert!(calls[from].hostile_control(plaintext, *secret));
+    }
     exchange(&mut calls);
     let other = &mut calls[1 - from];
     let mut end = None;
@@ -113,6 +120,39 @@ fn while_the_code_is_being_made_each_of_its_messages_is_heeded_in_its_place_only
         let failed = Event::CodeFailed(CodeFailure::Forged);
         let told = std::iter::from_fn(|| callee.poll_event()).any(|event| event == failed);
         assert_eq!(told, kind == 12, "kind {kind}");
+    }
+}
+
+#[test]
+fn a_contacts_secret_comes_once_after_the_answer_and_with_the_peers_own_certificate() {
+    let violation = Some((Reason::ProtocolError, EndedBy::Local));
+    for from in [CALLER, CALLEE] {
+        let secret = |side| field(20, &[field(1, &[7; 32]), field(2, &certificate_of(side))].concat());
+        let (own, others) = (secret(from), secret(1 - from));
+        // What follows shows that both ends rekeyed.
+        let after = message(9);
+        assert_eq!(end_after_all(from, true, &[(&own, true), (&after, false)]), None);
+        assert_eq!(end_after_all(from, true, &[(&own, false), (&after, false)]), violation);
+        assert_eq!(end_after_all(from, true, &[(&own, true), (&own, true)]), violation);
+        assert_eq!(end_after_all(from, true, &[(&others, true)]), violation);
+        assert_eq!(end_after_all(from, false, &[(&own, true)]), violation);
+        let mut forged = own.clone();
+        *forged.last_mut().unwrap() ^= 1;
+        assert_eq!(end_after_all(from, true, &[(&forged, true)]), violation);
+        assert_eq!(end_after(from, true, &field(20, &field(1, &[7; 32]))), violation);
+    }
+}
+
+#[test]
+fn addresses_come_after_the_answer_only_and_eight_at_most() {
+    let violation = Some((Reason::ProtocolError, EndedBy::Local));
+    let address = [4, 6, 192, 0, 2, 1, 17, 81];
+    for from in [CALLER, CALLEE] {
+        assert_eq!(end_after(from, true, &field(21, &address.repeat(8))), None);
+        assert_eq!(end_after(from, true, &field(21, &[])), None);
+        assert_eq!(end_after(from, true, &field(21, &address.repeat(9))), violation);
+        assert_eq!(end_after(from, true, &field(21, &[4, 6, 192, 0, 2, 1, 0, 0])), violation);
+        assert_eq!(end_after(from, false, &field(21, &address)), violation);
     }
 }
 

@@ -82,7 +82,7 @@ pub use endpoint::{Endpoint, EndpointBuilder, Incoming, Knock};
 pub use event::{End, Event, Safety};
 pub use home::{ContactInfo, Home, HomeError, TicketInfo};
 pub use kring_core::call::{EndedBy, Timeouts};
-pub use kring_core::contact::ContactError;
+pub use kring_core::contact::{ContactError, check_name as check_contact_name};
 pub use kring_core::handshake::{Counters, HandshakeError, Pass};
 pub use kring_core::identity::{Fingerprint, FingerprintError, Identity, PublicIdentity};
 pub use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};

@@ -5,8 +5,10 @@
 use crate::app::{App, tracks_json, tracks_text};
 use crate::exit;
 use crate::hints::{Hints, Known};
+use crate::keep;
 use crate::keys::{self, Key, Keys};
 use crate::media::Meters;
+use crate::passcode::Typed;
 use crate::record::{Recorder, Tape};
 use crate::stats::{self, Rates, Tally};
 use crate::status::Status;
@@ -32,20 +34,23 @@ pub(crate) struct Talked {
     pub(crate) stopped: Option<Stop>,
 }
 
-/// Runs `call` to its end. Callers who come by `others` are told that it is busy.
+/// Runs `call` of `endpoint` to its end. If `others` may call it meanwhile, they are told that it is busy.
 pub(crate) async fn talk(
     app: &mut App,
     call: Call,
     recorder: Option<Recorder>,
     meters: Meters,
-    others: Option<&Endpoint>,
+    endpoint: &Endpoint,
+    others: bool,
 ) -> Talked {
     let mut keys = Keys::read(&app.output);
+    // Nobody is kept twice, and not if the person has named somebody.
+    let asks = app.common.keep.is_none();
     let mut tick = interval(if app.output.terminal() { DRAW } else { SECOND });
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let tape = recorder.as_ref().map(Recorder::tape);
     let stopper = app.stopper.clone();
-    let mut talk = Talk::new(app, tape, meters);
+    let mut talk = Talk::new(app, endpoint, tape, meters);
     let (mut stopped, mut hang_up) = (None, false);
     let end = loop {
         tokio::select! {
@@ -61,6 +66,18 @@ pub(crate) async fn talk(
                     hang_up = true;
                     break End::HungUp { by: EndedBy::Local };
                 }
+                Some(Event::PasscodeWanted) => match &keys {
+                    Some(keys) => {
+                        keys.typing(true);
+                        talk.say("passcode-wanted", Value::Null, "the other side wants a passcode: type it (it is not shown) and press Enter");
+                    }
+                    // Nobody is there to type it.
+                    None => {
+                        hang_up = true;
+                        talk.say("passcode-wanted", Value::Null, "the other side wants a passcode; give it with --passcode-file");
+                        break End::NotAdmitted;
+                    }
+                },
                 Some(event) => talk.event(&call, event),
                 None => break End::Vanished,
             },
@@ -71,8 +88,19 @@ pub(crate) async fn talk(
                     break End::HungUp { by: EndedBy::Local };
                 }
                 Key::Char(key) => talk.key(&call, key),
+                Key::Typed(c) => talk.typed.push(c),
+                Key::Backspace => talk.typed.backspace(),
+                Key::Enter => match talk.typed.take() {
+                    Ok(passcode) => {
+                        if let Some(keys) = &keys {
+                            keys.typing(false);
+                        }
+                        call.enter_passcode(passcode);
+                    }
+                    Err(wrong) => talk.app.output.line(&format!("{wrong}; type it again")),
+                },
             },
-            other = next_caller(others) => {
+            Some(other) = endpoint.incoming(), if others => {
                 let who = other.peer().fingerprint().to_string();
                 talk.app.output.event("busy", json!({"peer": who}), &format!("{who} calls too and is told that you are in a call"));
                 other.busy();
@@ -85,6 +113,7 @@ pub(crate) async fn talk(
     if at.duration_since(talk.counted) >= SECOND / 2 {
         talk.second(&call, at);
     }
+    let (peer, called) = (call.peer(), call.peer_name());
     if hang_up {
         call.hang_up().await;
     } else {
@@ -92,24 +121,20 @@ pub(crate) async fn talk(
     }
     drop(keys);
     let answered = talk.connected.is_some();
+    let may_keep = talk.acquainted && asks && stopped.is_none();
     talk.ended(&end, at);
     if let Some(recorder) = recorder {
         recorder.finish().await;
     }
-    Talked { end, answered, stopped }
-}
-
-async fn next_caller(others: Option<&Endpoint>) -> kring::Incoming {
-    if let Some(endpoint) = others
-        && let Some(incoming) = endpoint.incoming().await
-    {
-        return incoming;
+    if let Some(peer) = peer.filter(|_| may_keep) {
+        keep::offer(app, endpoint, &peer, &called, others).await;
     }
-    std::future::pending().await
+    Talked { end, answered, stopped }
 }
 
 struct Talk<'a> {
     app: &'a mut App,
+    endpoint: &'a Endpoint,
     tape: Option<Tape>,
     meters: Meters,
     state: &'static str,
@@ -125,6 +150,9 @@ struct Talk<'a> {
     peer_records: bool,
     code: Option<Code>,
     number_told: bool,
+    typed: Typed,
+    /// The two have agreed on a secret for another call.
+    acquainted: bool,
     tally: Tally,
     rates: Rates,
     counted: Instant,
@@ -133,10 +161,11 @@ struct Talk<'a> {
 }
 
 impl<'a> Talk<'a> {
-    fn new(app: &'a mut App, tape: Option<Tape>, meters: Meters) -> Talk<'a> {
+    fn new(app: &'a mut App, endpoint: &'a Endpoint, tape: Option<Tape>, meters: Meters) -> Talk<'a> {
         let now = Instant::now();
         Talk {
             app,
+            endpoint,
             tape,
             meters,
             state: "dialling",
@@ -151,6 +180,8 @@ impl<'a> Talk<'a> {
             peer_records: false,
             code: None,
             number_told: false,
+            typed: Typed::default(),
+            acquainted: false,
             tally: Tally::default(),
             rates: Rates::default(),
             counted: now,
@@ -174,6 +205,10 @@ impl<'a> Talk<'a> {
                 self.state = "ringing";
                 self.say("ringing", Value::Null, "it rings there");
             }
+            Event::Waiting => {
+                self.state = "waiting";
+                self.say("waiting-to-be-let-in", Value::Null, "waiting until somebody lets you in");
+            }
             Event::Answered => {
                 self.state = "answered";
                 self.say("answered", Value::Null, "answered");
@@ -185,6 +220,10 @@ impl<'a> Talk<'a> {
                 self.tracks(tracks);
             }
             Event::PeerTrackState { track, state } => self.track_state(track, state),
+            Event::Acquainted { contact: None } => {
+                self.acquainted = true;
+                self.keep_named(call);
+            }
             Event::PeerRecording(on) => {
                 self.peer_records = on;
                 let text =
@@ -220,24 +259,39 @@ impl<'a> Talk<'a> {
         }
     }
 
+    /// The other side can be kept now, if it is to be.
+    fn keep_named(&mut self, call: &Call) {
+        if let (Some(peer), Some(name)) = (call.peer(), self.app.common.keep.clone())
+            && keep::keep(self.app, self.endpoint, &peer, &name)
+        {
+            self.app.common.keep = None;
+        }
+    }
+
     fn connected(&mut self, call: &Call, safety: &Safety) {
         self.connected = Some(Instant::now());
         self.state = "connected";
         self.tracks(call.peer_tracks());
         let name = call.peer_name();
         let fingerprint = call.peer().map(|peer| peer.fingerprint().to_string()).unwrap_or_default();
-        if !name.is_empty() {
+        let contact = call.peer().and_then(|peer| self.endpoint.home().contact_of(&peer.fingerprint()));
+        let contact = contact.map(|contact| contact.name);
+        if let Some(contact) = &contact {
+            let who = verify::word(call.who().as_ref());
+            self.name = format!("with {contact} (contact, {who})");
+        } else if !name.is_empty() {
             let who = verify::word(call.who().as_ref());
             self.name = format!("with \"{name}\" ({who})");
         }
         let text = format!(
             "connected {} {fingerprint}; they send {}",
-            if name.is_empty() { "with" } else { &self.name },
+            if self.name.is_empty() { "with" } else { &self.name },
             tracks_text(&self.peer_tracks)
         );
         let verified = call.who().is_some_and(|who| who.is_verified());
         let fields = json!({
             "peer": fingerprint,
+            "contact": contact,
             "name": name,
             "verified": verified,
             "tracks": tracks_json(&self.peer_tracks),
@@ -297,8 +351,14 @@ impl<'a> Talk<'a> {
     /// The person says that the other reads the same code.
     fn compared(&mut self, call: &Call, peer: Peer<Unverified>) {
         if call.mark_verified(peer).is_ok() {
-            self.name = self.name.replace("(unverified)", "(verified)");
+            self.name = self.name.replace("unverified", "verified");
             self.say("verified", Value::Null, "verified: you have compared the code");
+            // For the next call as well, if there is a name for them.
+            let home = self.endpoint.home();
+            let contact = call.peer().and_then(|peer| home.contact_of(&peer.fingerprint()));
+            if let Some(Err(error)) = contact.map(|contact| home.set_verified(&contact.name, true)) {
+                self.app.output.warn(format_args!("that they are verified was not kept: {error}"));
+            }
         }
     }
 
