@@ -9,6 +9,7 @@ use crate::crypto::{CryptoError, KEM_CIPHERTEXT_LEN, KemKey, OpenFrame, Provider
 use crate::handshake::Role;
 use crate::identity::{Certificate, CertificateError, Identity};
 use crate::offer::Offer;
+use crate::passcode::PasscodeKey;
 use crate::time::WallTime;
 use crate::verify::{Code, CodeExchange, Step};
 
@@ -126,6 +127,12 @@ impl CodeEnd {
     pub fn give_up(&mut self) -> bool {
         self.0.give_up()
     }
+}
+
+/// A passcode's key without the time that it takes to make one.
+#[must_use]
+pub fn passcode_key(bytes: [u8; 32]) -> PasscodeKey {
+    PasscodeKey(zeroize::Zeroizing::new(bytes))
 }
 
 fn plain(message: Message) -> Option<Vec<u8>> {

@@ -1,9 +1,10 @@
-//! Files of tickets and contacts that may be anything.
+//! Files of tickets, contacts and passcodes that may be anything.
 
 use kring_core::contact::{Contacts, MAX_BLOCKED, MAX_CONTACTS, check_name};
-use kring_core::fuzzing::contact_key;
+use kring_core::fuzzing::{contact_key, passcode_key};
 use kring_core::identity::PublicIdentity;
 use kring_core::issued::{IssuedTickets, MAX_TICKETS};
+use kring_core::passcode::{MAX_GUESSES, MAX_GUESSES_EACH, PasscodeBook};
 use kring_core::ticket::MAX_ADDRESSES;
 use sha2::{Digest, Sha256};
 
@@ -61,5 +62,31 @@ pub fn contacts(data: &[u8]) {
         contacts.renewed(&known, Some(contact_key(7, 7)), &[], NOW);
         assert!(contacts.of(&known.fingerprint()).is_none_or(|c| c.keys().next().is_none()));
         assert!(Contacts::decode(&contacts.encode()).is_ok());
+    });
+}
+
+/// Passcodes, and how often somebody has guessed.
+pub fn passcodes(data: &[u8]) {
+    both(data, |bytes| {
+        let Ok(mut book) = PasscodeBook::decode(bytes) else { return };
+        assert_eq!(book.encode()[..], *bytes, "a list has one encoding");
+        let (ticket, who) = (WORLD.ticket.id(), WORLD.caller.fingerprint());
+        // Whatever was in it, nobody has more guesses than there are.
+        let mut guesses = 0;
+        while book.guess(ticket, &who) {
+            guesses += 1;
+            assert!(guesses <= MAX_GUESSES_EACH);
+            book = PasscodeBook::decode(&book.encode()).expect("what was written reads");
+        }
+        book.set(ticket, WORLD.ticket.expires(), passcode_key([7; 32]));
+        let mut all = 0;
+        for n in 0..20 {
+            all += u8::from(book.guess(ticket, &PublicIdentity::from([n; 32]).fingerprint()));
+        }
+        assert_eq!(all, MAX_GUESSES);
+        assert!(!book.get(ticket).expect("set just now").is_open(&who));
+        assert!(PasscodeBook::decode(&book.encode()).is_ok());
+        book.expire(WORLD.ticket.expires());
+        assert!(book.get(ticket).is_none());
     });
 }

@@ -5,6 +5,7 @@ use kring_core::fuzzing::{self, contact_key};
 use kring_core::identity::PublicIdentity;
 use kring_core::issued::IssuedTickets;
 use kring_core::media::{FrameHeader, Packetiser};
+use kring_core::passcode::PasscodeBook;
 use kring_core::time::{Time, WallTime};
 use kring_core::varint;
 use kring_core::verify::{SafetyNumber, SafetyScan};
@@ -51,6 +52,7 @@ pub fn all() -> Vec<Seed> {
     machines(&mut add);
     calls(&mut add);
     verification(&mut add);
+    doors(&mut add);
     files(&mut add);
     seeds
 }
@@ -218,6 +220,13 @@ fn controls(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add("control", "reach", field(21, &[&address[..], &six, &field(99, b"later")].concat()));
     add("control", "reach-nine", field(21, &address.repeat(9)));
     add("control", "reach-port-zero", field(21, &[4, 6, 192, 0, 2, 1, 0, 0]));
+    add("control", "passcode-wanted", field(13, b""));
+    add("control", "passcode-share", field(14, &field(1, &[5; 32])));
+    add("control", "passcode-answer", field(15, &field(1, &[5; 32])));
+    add("control", "passcode-tag", field(16, &field(1, &[5; 64])));
+    add("control", "passcode-tag-of-the-callee", field(17, &field(1, &[5; 64])));
+    add("control", "passcode-tag-short", field(16, &field(1, &[5; 32])));
+    add("control", "wait", field(18, b""));
     add("control", "two-in-one", [field(1, b""), field(9, &one)].concat());
     add("control", "unknown", field(64, &one));
 
@@ -426,6 +435,36 @@ fn verification(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add("scan", "cut", scan.to_string().into_bytes()[..80].to_vec());
     add("scan", "not-ascii", "kringid\u{e9}aaa".into());
     add("scan", "number", SafetyNumber::of(&own, &peer).to_string().into_bytes());
+}
+
+fn doors(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    // Both are fed, the right passcode is entered, both are fed, the guess is counted, and so on.
+    add("door", "right", vec![0, 0x80, 0, 6, 1, 0x80, 7, 1, 0, 0x80, 0, 10, 0]);
+    add("door", "wrong", vec![0, 0x80, 0, 6, 0, 0x80, 7, 1, 0, 0x80, 0, 10, 0]);
+    add("door", "one-too-many", vec![0, 0x80, 0, 6, 1, 0x80, 7, 0, 0, 8, 0, 10, 0]);
+    add("door", "lobby", vec![1, 0x80, 0, 8, 0, 10, 0, 0x80, 0]);
+    add("door", "refused", vec![1, 0x80, 0, 9, 1, 0]);
+    add("door", "forged-tag", vec![0, 0x80, 0, 6, 0, 0x80, 7, 1, 11, 3, 9, 0x80, 0x80]);
+    add("door", "forged-share", vec![0, 0x80, 0, 11, 1, 0, 0x80, 7, 1, 0, 0x80]);
+    add("door", "callee-without-the-passcode", vec![0, 0, 6, 1, 0x80 | 11, 2, 9, 0x80 | 11, 4, 9, 0, 0]);
+    add("door", "asked-twice", vec![0, 0, 0x80 | 11, 0, 0, 0]);
+    add("door", "damaged", vec![0, 0x80, 0, 6, 1, 0x85, 0, 0, 40, 9, 0, 0x80, 7, 1]);
+    add("door", "time", vec![0, 0x80, 0, 13, 255, 255, 6, 1, 0x80]);
+
+    let mut book = PasscodeBook::default();
+    add("passcodes", "empty", book.encode().to_vec());
+    book.set(WORLD.ticket.id(), WORLD.ticket.expires(), fuzzing::passcode_key([7; 32]));
+    add("passcodes", "fresh", book.encode().to_vec());
+    for who in [&WORLD.caller, &WORLD.caller, &*WORLD.callee] {
+        let _ = book.guess(WORLD.ticket.id(), &who.fingerprint());
+    }
+    let guessed = book.encode().to_vec();
+    add("passcodes", "guessed", guessed.clone());
+    add("passcodes", "without-checksum", guessed[..guessed.len() - 8].to_vec());
+    // Four guesses of one identity.
+    let mut four = guessed[..guessed.len() - 8].to_vec();
+    four[11 + 49 + 20] = 4;
+    add("passcodes", "too-many-guesses", four);
 }
 
 fn files(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {

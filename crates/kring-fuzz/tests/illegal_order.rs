@@ -1,11 +1,12 @@
 //! Every control message, legal in itself, from either side and in every phase: what is in order is heeded, what is
 //! not ends the call with a protocol error, and nothing in between.
 
-use kring_core::call::{Call, EndedBy, Event};
+use kring_core::call::{Call, Door, EndedBy, Event};
 use kring_core::control::Reason;
+use kring_core::fuzzing::passcode_key;
 use kring_core::time::Time;
 use kring_core::verify::CodeFailure;
-use kring_fuzz::{an_offer, certificate_of, pair};
+use kring_fuzz::{an_offer, certificate_of, pair, pair_at};
 
 const CALLER: usize = 0;
 const CALLEE: usize = 1;
@@ -25,7 +26,9 @@ fn message(kind: u8) -> Vec<u8> {
         3 | 4 => field(1, &[1]),
         7 => [field(1, &[0]), field(2, &[1])].concat(),
         8 => field(1, &[0]),
-        10..=12 => field(1, &[5; 32]),
+        10..=12 | 14 | 15 => field(1, &[5; 32]),
+        16 | 17 => field(1, &[5; 64]),
+        13 | 18 => vec![],
         _ => field(1, &[1]),
     };
     field(kind, &value)
@@ -83,13 +86,13 @@ fn a_message_out_of_order_ends_the_call_and_one_in_order_does_not() {
     let by_peer = Some((Reason::Declined, EndedBy::Peer));
     for talking in [false, true] {
         for from in [CALLER, CALLEE] {
-            for kind in [1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12] {
+            for kind in [1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18] {
                 let expected = match kind {
                     4 => by_peer,
                     1 | 2 if from == CALLEE && !talking => None,
                     3 if from == CALLEE && !talking => by_peer,
-                    // The code is settled before anybody answers.
-                    1..=3 | 10..=12 => violation,
+                    // The code is settled before anybody answers, and there is no door.
+                    1..=3 | 10..=18 => violation,
                     _ => None,
                 };
                 let end = end_after(from, talking, &message(kind));
@@ -97,6 +100,61 @@ fn a_message_out_of_order_ends_the_call_and_one_in_order_does_not() {
             }
         }
     }
+}
+
+/// What there is to say at the door, and how far the two have come: each message is heeded in its place only.
+#[test]
+fn at_the_door_each_message_is_heeded_in_its_place_only() {
+    let key = || passcode_key([7; 32]);
+    // A closed door, by how many of the steps to the open one are done.
+    let at = |steps: usize| {
+        let mut calls = pair_at(Some(Door::Passcode(key())));
+        let acts: [fn(&mut [Call; 2]); 3] = [
+            |calls| exchange(calls),
+            |calls| {
+                calls[CALLER].enter_passcode(&passcode_key([7; 32]));
+                exchange(calls);
+            },
+            |calls| {
+                calls[CALLEE].answer_guess(true);
+                // The callee's share is under way still.
+                let share = calls[CALLEE].poll_stream().expect("its share");
+                calls[CALLER].handle_stream(Time::ZERO, &share);
+                drop(calls[CALLER].poll_stream());
+            },
+        ];
+        acts.iter().take(steps).for_each(|act| act(&mut calls));
+        calls
+    };
+    // To whom, after how many steps, and what may follow.
+    let places =
+        [(CALLER, 1, vec![18]), (CALLER, 2, vec![15, 18]), (CALLEE, 1, vec![14]), (CALLEE, 2, vec![])];
+    for (to, steps, legal) in places {
+        for kind in 13..=18 {
+            let mut calls = at(steps);
+            assert!(calls[1 - to].hostile_control(&message(kind), false));
+            let bytes = calls[1 - to].poll_stream().expect("the message");
+            calls[to].handle_stream(Time::ZERO, &bytes);
+            // The share of 32 equal bytes is no group element, which a caller finds out at once.
+            let ends = !legal.contains(&kind) || (to == CALLER && kind == 15);
+            assert_eq!(calls[to].is_over(), ends, "kind {kind} to {to} after {steps} steps");
+        }
+    }
+    // After the tag is under way: nothing but the callee's own.
+    for kind in [13, 14, 15, 16, 18] {
+        let mut calls = at(3);
+        assert!(calls[CALLEE].hostile_control(&message(kind), false));
+        let bytes = calls[CALLEE].poll_stream().expect("the message");
+        calls[CALLER].handle_stream(Time::ZERO, &bytes);
+        assert!(calls[CALLER].is_over(), "kind {kind}");
+    }
+    // A tag that was made up: the one from the caller is lost here.
+    let mut calls = at(3);
+    assert!(calls[CALLEE].hostile_control(&message(17), false));
+    let bytes = calls[CALLEE].poll_stream().expect("the tag");
+    calls[CALLER].handle_stream(Time::ZERO, &bytes);
+    let ended = Event::Ended { reason: Reason::NotAdmitted, by: EndedBy::Local };
+    assert!(std::iter::from_fn(|| calls[CALLER].poll_event()).any(|event| event == ended));
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn two_who_keep_each_other_call_by_name_until_one_removes_or_blocks_the_other() 
     assert!(out.contains("is kept as Ben"), "{out}");
     answer.says("is kept as Anna");
     let out = ok(&desk, "anna", "call ben --mic tone --for 3");
-    assert!(out.contains("calling Ben") && out.contains("with Ben (contact)"), "{out}");
+    assert!(out.contains("calling Ben") && out.contains("with Ben (contact, unverified)"), "{out}");
     answer.says("Anna (contact)");
     assert!(ok(&desk, "anna", "contacts").contains("Ben  "));
     // Out of the other process, by its folder.
