@@ -104,7 +104,7 @@ async fn shake(common: &Arc<Common>, connection: Connection) -> Option<(Establis
                     };
                     match call {
                         Ok(mut call) => {
-                            call.assume_rate(now, connection.carried());
+                            call.assume_rate(now, connection.carried(), connection.rtt());
                             let common = common.clone();
                             let expected = None;
                             return Some((
@@ -164,7 +164,7 @@ async fn answer_ahead(
     let now = common.clock.now();
     let claimed = accept.claimed()?;
     let mut call = Core::ahead(claimed, &common.identity, offer, common.timeouts, now).ok()?;
-    call.assume_rate(now, connection.carried());
+    call.assume_rate(now, connection.carried(), connection.rtt());
     bytes.extend(call.poll_stream().into_iter().flatten());
     send.write_all(&bytes).await.ok()?;
     Some(Established { connection, send, recv, call, expected: None, common: common.clone() })
