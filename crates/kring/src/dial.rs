@@ -126,7 +126,7 @@ impl Target {
 }
 
 pub(crate) async fn dial(common: Arc<Common>, shared: Arc<Shared>, target: Target, media: Box<Media>) {
-    let end = attempt(&common, &shared, &target, media).await;
+    let end = Box::pin(attempt(&common, &shared, &target, media)).await;
     shared.over(end);
 }
 
