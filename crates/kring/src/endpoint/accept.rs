@@ -98,7 +98,8 @@ async fn shake(common: &Arc<Common>, connection: Connection) -> Option<(Establis
                     let none = Offer::default();
                     match kring_core::call::Call::new(*session, &common.identity, &none, common.timeouts, now)
                     {
-                        Ok(call) => {
+                        Ok(mut call) => {
+                            call.assume_rate(now, connection.carried());
                             let common = common.clone();
                             return Some((Established { connection, send, recv, call, common }, None));
                         }
@@ -155,6 +156,7 @@ async fn answer_ahead(
     let claimed = accept.claimed()?;
     let mut call =
         kring_core::call::Call::ahead(claimed, &common.identity, offer, common.timeouts, now).ok()?;
+    call.assume_rate(now, connection.carried());
     bytes.extend(call.poll_stream().into_iter().flatten());
     send.write_all(&bytes).await.ok()?;
     Some(Established { connection, send, recv, call, common: common.clone() })

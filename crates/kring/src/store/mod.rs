@@ -233,7 +233,7 @@ mod tests {
     fn a_store_gives_the_same_identity_as_its_file_and_a_sealed_one_takes_it_over() {
         let dir = tempfile::tempdir().unwrap();
         let (first, _) = load_or_create(&dir.path().join("identity")).unwrap();
-        let (again, new) = load_or_create_in(&*best(dir.path()).unwrap()).unwrap();
+        let (again, new) = load_or_create_in(&FileStore::new(dir.path())).unwrap();
         assert!(!new && again.public() == first.public());
         let sealed = || SealedStore::new(FileStore::new(dir.path()), zeroize::Zeroizing::new([1; 32]));
         let (same, new) = load_or_create_in(&sealed()).unwrap();
