@@ -29,6 +29,8 @@ use tokio::time::{sleep, timeout};
 const STAGGER: Duration = Duration::from_millis(150);
 /// How long an address may take to answer.
 const CONNECT: Duration = Duration::from_secs(10);
+/// The same, once somebody has answered at another address and refused.
+const REST: Duration = Duration::from_secs(3);
 /// How long to wait for the other's call when both have dialled.
 const ADOPTION: Duration = Duration::from_secs(10);
 /// The most bytes of a handshake taken from the stream at once.
@@ -100,6 +102,7 @@ pub(crate) struct Target {
     addresses: Vec<SocketAddr>,
     /// Tried in this order, each if the one before is refused.
     by: Vec<By>,
+    is_contact: bool,
 }
 
 enum By {
@@ -113,6 +116,7 @@ impl Target {
             callee: ticket.fingerprint(),
             addresses: ticket.addresses().to_vec(),
             by: vec![By::Ticket(ticket.clone())],
+            is_contact: false,
         }
     }
 
@@ -122,7 +126,7 @@ impl Target {
         let ticket = contact.ticket().filter(|t| t.check(wall()).is_ok()).cloned().map(By::Ticket);
         let by: Vec<By> = keys.chain(ticket).collect();
         let (callee, addresses) = (contact.fingerprint(), contact.addresses().to_vec());
-        (!by.is_empty()).then_some(Target { callee, addresses, by })
+        (!by.is_empty()).then_some(Target { callee, addresses, by, is_contact: true })
     }
 }
 
@@ -189,29 +193,45 @@ async fn attempt(
     }
 }
 
+/// Connects where somebody answers and shows each secret there. A contact's addresses may be old: where all is refused, somebody
+/// else may listen by now, so the others are tried too.
 async fn establish(common: &Arc<Common>, target: &Target, offer: &Offer) -> Result<Established, End> {
-    let mut end = End::Refused;
-    for by in &target.by {
-        match establish_by(common, target, by, offer).await {
-            // After a crash at either end the other may lack what is the latest here. Anyone on the path can say so too;
-            // all that wins them is another attempt.
-            Err(End::Refused) => end = End::Refused,
-            other => return other,
+    let mut left = target.addresses.clone();
+    let mut refused = false;
+    loop {
+        let mut at = None;
+        for by in &target.by {
+            if let By::Ticket(ticket) = by {
+                ticket.check(wall()).map_err(|e| End::Handshake(e.into()))?;
+            }
+            let addresses = if at.is_some() { at.as_slice() } else { &left[..] };
+            let wait = if refused { REST } else { CONNECT };
+            let connection = match connect(common, addresses, wait).await {
+                Ok(connection) => connection,
+                Err(end) => return Err(if refused { End::Refused } else { end }),
+            };
+            at = Some(connection.remote_address());
+            match shake_in_time(common, by, connection, offer).await {
+                // After a crash at either end the other may lack what is the latest here. Anyone on the path can say so
+                // too; all that wins them is another attempt.
+                Err(End::Refused) => refused = true,
+                other => return other,
+            }
+        }
+        let before = left.len();
+        left.retain(|address| Some(*address) != at);
+        if left.is_empty() || left.len() == before || !target.is_contact {
+            return Err(End::Refused);
         }
     }
-    Err(end)
 }
 
-async fn establish_by(
+async fn shake_in_time(
     common: &Arc<Common>,
-    target: &Target,
     by: &By,
+    connection: Connection,
     offer: &Offer,
 ) -> Result<Established, End> {
-    if let By::Ticket(ticket) = by {
-        ticket.check(wall()).map_err(|e| End::Handshake(e.into()))?;
-    }
-    let connection = connect(common, &target.addresses).await?;
     let closing = connection.clone();
     let shaken = timeout(DEADLINE, shake(common, by, connection, offer)).await;
     shaken.unwrap_or(Err(End::Handshake(HandshakeError::Noise))).inspect_err(|_| {
@@ -220,16 +240,16 @@ async fn establish_by(
 }
 
 /// Tries every address, each a little after the one before; the first that answers is taken.
-async fn connect(common: &Common, addresses: &[SocketAddr]) -> Result<Connection, End> {
+async fn connect(common: &Common, addresses: &[SocketAddr], wait: Duration) -> Result<Connection, End> {
     let mut attempts = JoinSet::new();
     for (n, address) in (0..).zip(addresses.iter().copied()) {
         let net = common.net.clone();
         attempts.spawn(async move {
             sleep(STAGGER * n).await;
-            match timeout(CONNECT, net.connect(address)).await {
+            match timeout(wait, net.connect(address)).await {
                 Ok(result) => result.map_err(|e| e.to_string()),
                 Err(_) => {
-                    Err(format!("no connection to {address}: nothing answered in {} s", CONNECT.as_secs()))
+                    Err(format!("no connection to {address}: nothing answered in {} s", wait.as_secs()))
                 }
             }
         });

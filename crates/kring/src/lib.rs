@@ -40,6 +40,21 @@
 //! # }
 //! ```
 //!
+//! With a [`Home`] tickets outlive the program, and the other side of a call can be [kept](Endpoint::keep) as a contact, to be
+//! [called again](Endpoint::dial_contact) without a ticket:
+//!
+//! ```no_run
+//! # use kring::capture::Consent;
+//! # use kring::{Endpoint, Home, Media};
+//! # async fn again() -> Result<(), Box<dyn std::error::Error>> {
+//! let (identity, _new) = kring::store::load_or_create("kring/identity".as_ref())?;
+//! let endpoint = Endpoint::builder().identity(identity).home(Home::in_folder("kring")?).build()?;
+//! let call = endpoint.dial_contact("Ben", Media::new(Consent::to_nothing()))?;
+//! call.connected().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! An app brings its own microphone, speaker, camera or view by the traits in [`capture`], and its own encoder or
 //! decoder by those in [`codec`]. A source that opens a device needs a [`Consent`](capture::Consent), which only local
 //! code makes; it starts once the call is answered and closes when the call ends.
@@ -55,7 +70,8 @@
 //!
 //! `opus` and `h264` are on by default; without them an app brings its codecs. So are `audio-io`, which gives
 //! `capture::Microphone` and `capture::Speaker`, and `camera`, which gives `capture::Camera`; without them an app
-//! brings its devices by the traits. `default-features = false` is the protocol alone.
+//! brings its devices by the traits. `os-key-store`, off by default, seals what [`store::best`] keeps with a key of the system's
+//! key store. `default-features = false` is the protocol alone.
 #![forbid(unsafe_code)]
 
 mod call;

@@ -124,6 +124,24 @@ async fn contacts_who_dial_each_other_at_once_get_one_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_contact_is_found_though_somebody_else_listens_where_it_was_last() {
+    let (a, mut b) = two().await;
+    let before = b.endpoint.local_addr().unwrap();
+    let elsewhere = Person::new("Eve");
+    let there = elsewhere.endpoint.local_addr().unwrap();
+    elsewhere.endpoint.close().await;
+    drop(elsewhere);
+    b.move_to(there).await;
+    call_again(&b, &a).await;
+    assert_eq!(a.endpoint.home().contact("Ben").unwrap().addresses, [there, before]);
+    b.move_to(before).await;
+    let mut stranger = Person::new("Eve");
+    stranger.move_to(there).await;
+    call_again(&a, &b).await;
+    assert_eq!(stranger.endpoint.counters().unknown_hint, 2, "both secrets were tried there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_sided_keeping_lets_nobody_through() {
     let (a, b) = (Person::new("Anna"), Person::new("Ben"));
     let call = a.endpoint.dial(&ticket(&b.endpoint), a.media());

@@ -51,12 +51,12 @@ impl App {
     /// Loads the identity and binds the socket. A new identity is saved meanwhile; [`kept`](App::kept) waits for that.
     pub(crate) fn endpoint(&mut self, contacts_only: bool, lobby: bool) -> Result<Endpoint, Failure> {
         let loaded = home::identity(self.common.home.home.clone())?;
-        if let Some(saving) = loaded.saving {
+        if loaded.new {
             let (path, fingerprint) =
                 (loaded.path.display().to_string(), loaded.identity.fingerprint().to_string());
             let output = self.output.clone();
             self.saving = Some(std::thread::spawn(move || {
-                home::kept(saving)?;
+                loaded.saving.map_or(Ok(()), home::kept)?;
                 let text = format!("new identity {fingerprint}, kept in {path}");
                 output.event("new-identity", json!({"fingerprint": fingerprint, "path": path}), &text);
                 Ok(())

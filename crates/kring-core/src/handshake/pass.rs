@@ -119,13 +119,17 @@ impl Admitted {
         self.keys.iter().filter(move |a| !contacts_only || a.is_contact())
     }
 
-    /// A caller has proven itself: whether it still gets through. A ticket for one call is spent by this.
+    /// A caller has proven itself: whether it still gets through. A ticket for one call is spent by this, but not by somebody who
+    /// is blocked.
     pub(super) fn take(&mut self, pass: Pass, caller: &PublicIdentity) -> Verdict {
         let Some(at) = self.keys.iter().position(|a| a.key.pass == pass) else { return Verdict::Ended };
+        if self.blocked.contains(&caller.fingerprint()) {
+            return Verdict::Blocked;
+        }
         if self.keys[at].one_use {
             self.keys.swap_remove(at);
         }
-        if self.blocked.contains(&caller.fingerprint()) { Verdict::Blocked } else { Verdict::Welcome }
+        Verdict::Welcome
     }
 
     /// Whether a caller may be answered before it is known who that is: a contact's secret says so already; else not where

@@ -9,10 +9,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
+/// What a seal around a content may add, in bytes.
+const SEAL: usize = 64;
+
 /// What is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Item {
+    /// The device's identity.
+    Identity,
     /// The tickets that were given out.
     Tickets,
     /// Contacts, and who is blocked.
@@ -26,6 +31,7 @@ impl Item {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Item::Identity => "identity",
             Item::Tickets => "tickets",
             Item::Contacts => "contacts",
             Item::Passcodes => "passcodes",
@@ -36,6 +42,7 @@ impl Item {
     #[must_use]
     pub const fn max_len(self) -> usize {
         match self {
+            Item::Identity => 4096,
             Item::Tickets => 128 << 10,
             Item::Contacts => 2 << 20,
             Item::Passcodes => 512 << 10,
@@ -74,6 +81,28 @@ pub trait KeyStore: Send + Sync + 'static {
     fn stamp(&self, item: Item) -> Option<StoreStamp> {
         let _ = item;
         None
+    }
+}
+
+impl KeyStore for Box<dyn KeyStore> {
+    fn load(&self, item: Item) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        (**self).load(item)
+    }
+
+    fn save(&self, item: Item, bytes: &[u8]) -> Result<(), StoreError> {
+        (**self).save(item, bytes)
+    }
+
+    fn place(&self, item: Item) -> PathBuf {
+        (**self).place(item)
+    }
+
+    fn lock(&self) -> Result<StoreLock, StoreError> {
+        (**self).lock()
+    }
+
+    fn stamp(&self, item: Item) -> Option<StoreStamp> {
+        (**self).stamp(item)
     }
 }
 
@@ -132,7 +161,7 @@ impl FileStore {
 
 impl KeyStore for FileStore {
     fn load(&self, item: Item) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        match file::read(&self.place(item), item.max_len()) {
+        match file::read(&self.place(item), item.max_len() + SEAL) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

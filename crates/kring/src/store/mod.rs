@@ -5,8 +5,14 @@
 
 mod file;
 mod key_store;
+#[cfg(feature = "os-key-store")]
+mod os;
+mod sealed;
 
 pub use key_store::{FileStore, Item, KeyStore, StoreLock, StoreStamp};
+#[cfg(feature = "os-key-store")]
+pub use os::os_store;
+pub use sealed::SealedStore;
 
 use crate::clock::wall;
 use kring_core::KeptError;
@@ -15,9 +21,6 @@ use kring_core::identity::{Identity, IdentityError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
-
-/// No identity is longer, in bytes.
-const MAX_LEN: usize = 4096;
 
 /// Why something could not be loaded or kept.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +62,18 @@ pub enum StoreError {
         path: PathBuf,
         /// The mode found.
         mode: u32,
+    },
+    /// Something is sealed with a key that is not the one at hand.
+    #[error("{} is sealed with another key than the one in the key store. It was left as it is; restore the key, or move the file away to begin anew", path.display())]
+    OtherKey {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The operating system has no key store, or does not let this program in.
+    #[error("the system's key store cannot be used: {why}; unlock it, or start it")]
+    NoKeyStore {
+        /// What the system says.
+        why: String,
     },
     /// No randomness to make a new one.
     #[error(transparent)]
@@ -110,6 +125,42 @@ pub fn open(path: &Path) -> Result<(Identity, Option<Saving>), StoreError> {
     }
 }
 
+/// The best place that this build knows for the secrets of `folder`: with the feature `os-key-store`, files that are sealed with
+/// a key in the operating system's key store, if it has one; else plain files for their owner only.
+///
+/// May ask the person to unlock the key store. Not to be called from an async task.
+///
+/// # Errors
+/// A [`StoreError`], say if files are sealed and the key store is not there.
+pub fn best(folder: impl Into<PathBuf>) -> Result<Box<dyn KeyStore>, StoreError> {
+    #[cfg(feature = "os-key-store")]
+    return os::best(folder.into());
+    #[cfg(not(feature = "os-key-store"))]
+    Ok(Box::new(FileStore::new(folder)))
+}
+
+/// Loads the identity from `store`, or makes one there if there is none. Says whether it is new. Otherwise like
+/// [`load_or_create`], which does this for a file.
+///
+/// # Errors
+/// A [`StoreError`]; an existing identity is never replaced by a new one.
+pub fn load_or_create_in(store: &dyn KeyStore) -> Result<(Identity, bool), StoreError> {
+    // Two processes that begin at once get one identity.
+    let _locked = store.lock()?;
+    let Some(bytes) = store.load(Item::Identity)? else {
+        let identity = Identity::generate(&*default_provider(), wall())?;
+        store.save(Item::Identity, &identity.encode())?;
+        return Ok((identity, true));
+    };
+    let damaged = |source| StoreError::Damaged { path: store.place(Item::Identity), source };
+    let mut identity = Identity::decode(&bytes).map_err(damaged)?;
+    if identity.renewal_due(wall()) {
+        identity.renew(&*default_provider(), wall())?;
+        store.save(Item::Identity, &identity.encode())?;
+    }
+    Ok((identity, false))
+}
+
 /// A new identity on its way to the disk.
 #[must_use = "a new identity is lost unless its saving is waited for"]
 pub struct Saving(JoinHandle<Result<(), StoreError>>);
@@ -129,7 +180,7 @@ impl Saving {
 /// # Errors
 /// A [`StoreError`].
 pub fn load(path: &Path) -> Result<Identity, StoreError> {
-    let bytes = file::read(path, MAX_LEN)?;
+    let bytes = file::read(path, Item::Identity.max_len())?;
     Identity::decode(&bytes).map_err(|source| StoreError::Damaged { path: path.to_owned(), source })
 }
 
@@ -176,6 +227,22 @@ mod tests {
         std::fs::write(&path, b"").unwrap();
         assert!(matches!(load_or_create(&path), Err(StoreError::Damaged { .. })));
         assert_eq!(std::fs::read(&path).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_store_gives_the_same_identity_as_its_file_and_a_sealed_one_takes_it_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, _) = load_or_create(&dir.path().join("identity")).unwrap();
+        let (again, new) = load_or_create_in(&FileStore::new(dir.path())).unwrap();
+        assert!(!new && again.public() == first.public());
+        let sealed = || SealedStore::new(FileStore::new(dir.path()), zeroize::Zeroizing::new([1; 32]));
+        let (same, new) = load_or_create_in(&sealed()).unwrap();
+        assert!(!new && same.public() == first.public());
+        std::fs::remove_file(dir.path().join("identity")).unwrap();
+        let (other, new) = load_or_create_in(&sealed()).unwrap();
+        assert!(new && other.public() != first.public());
+        assert!(load_or_create_in(&sealed()).unwrap().0.public() == other.public());
+        assert!(matches!(load(&dir.path().join("identity")), Err(StoreError::Damaged { .. })));
     }
 
     #[test]

@@ -55,6 +55,12 @@ impl Person {
         self.endpoint = start(self.folder.path(), self.address, contacts_only);
     }
 
+    /// Ends the program and starts it again somewhere else.
+    pub async fn move_to(&mut self, address: SocketAddr) {
+        self.address = address;
+        self.restart(false, |_| {}).await;
+    }
+
     pub fn knows(&self, other: &Person) -> bool {
         self.endpoint.home().contact_of(&other.endpoint.identity().fingerprint()).is_some_and(|c| c.callable)
     }

@@ -111,10 +111,13 @@ fn who_is_blocked_is_dropped_after_the_proof_whatever_ticket_they_hold() {
     let mut p = pair();
     let mut contacts = Contacts::default();
     contacts.block(p.caller.fingerprint(), NOW);
-    p.acceptor.admit(&issued(&p, false), &contacts);
-    let dial = p.dial();
-    assert_eq!(try_out(&mut p, dial).err(), Some(HandshakeError::Blocked));
-    assert_eq!((p.acceptor.counters().blocked, p.acceptor.counters().completed), (1, 0));
+    p.acceptor.admit(&issued(&p, true), &contacts);
+    // It does not spend the ticket either.
+    for n in 1..3 {
+        let dial = p.dial();
+        assert_eq!(try_out(&mut p, dial).err(), Some(HandshakeError::Blocked));
+        assert_eq!((p.acceptor.counters().blocked, p.acceptor.counters().completed), (n, 0));
+    }
 }
 
 #[test]
