@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::time::{Duration, Instant};
 
-use kring_codec::{ContentHint, Decoded, H264, Picture, VideoCodec, VideoSettings};
+use kring_codec::{Decoded, H264, Picture, VideoCodec, VideoSettings};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -108,7 +108,7 @@ fn header(input: &mut impl BufRead) -> Result<VideoSettings, Box<dyn Error>> {
         height: number('H')?.parse()?,
         frames_per_second: over.parse::<f32>()? / under.parse::<f32>()?,
         bits_per_second: 1_000_000,
-        content: ContentHint::Camera,
+        ..VideoSettings::default()
     })
 }
 

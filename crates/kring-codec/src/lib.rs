@@ -28,4 +28,6 @@ pub use h264::H264;
 #[cfg(feature = "opus")]
 pub use opus::Opus;
 pub use raw::{Picture, PictureError, SAMPLE_RATE};
-pub use video::{ContentHint, Decoded, EncodedVideo, VideoCodec, VideoDecoder, VideoEncoder, VideoSettings};
+pub use video::{
+    ContentHint, Decoded, EncodedVideo, Recovery, VideoCodec, VideoDecoder, VideoEncoder, VideoSettings,
+};

@@ -13,6 +13,7 @@ const SETTINGS: VideoSettings = VideoSettings {
     frames_per_second: 30.0,
     bits_per_second: 1_000_000,
     content: ContentHint::Camera,
+    temporal_layers: 1,
 };
 
 /// A small generator, so that a failing run can be repeated.

@@ -20,6 +20,9 @@ pub struct H264Encoder {
     settings: VideoSettings,
     /// A keyframe that was asked for and has not come yet.
     owed: bool,
+    /// The next picture's number, and that of the last one that others may refer to.
+    next: u32,
+    reference: Option<u32>,
     /// Milliseconds of the last picture.
     last: i64,
 }
@@ -33,13 +36,13 @@ impl H264Encoder {
     pub fn new(settings: &VideoSettings) -> Result<Self, EncodeError> {
         check(settings)?;
         let handle = Handle::new(settings)?;
-        Ok(Self { handle, settings: *settings, owed: true, last: -1 })
+        Ok(Self { handle, settings: *settings, owed: true, next: 0, reference: None, last: -1 })
     }
 
     /// Begins anew with another picture size.
     fn restart(&mut self, width: u32, height: u32) -> Result<(), EncodeError> {
         let settings = VideoSettings { width, height, ..self.settings };
-        *self = Self { last: self.last, ..Self::new(&settings)? };
+        *self = Self { last: self.last, next: self.next, ..Self::new(&settings)? };
         Ok(())
     }
 }
@@ -61,8 +64,15 @@ impl VideoEncoder for H264Encoder {
             self.handle.force_keyframe()?;
         }
         let encoded = self.handle.encode(picture, self.last)?;
-        self.owed &= !encoded.as_ref().is_some_and(|encoded| encoded.keyframe);
-        Ok(encoded)
+        let Some(mut encoded) = encoded else { return Ok(None) };
+        self.owed &= !encoded.keyframe;
+        encoded.number = self.next;
+        encoded.refers_to = self.reference.filter(|_| !encoded.keyframe);
+        self.next = self.next.wrapping_add(1);
+        if !encoded.discardable {
+            self.reference = Some(encoded.number);
+        }
+        Ok(Some(encoded))
     }
 
     fn set_rate(&mut self, bits_per_second: u32, frames_per_second: f32) -> Result<(), EncodeError> {
@@ -171,7 +181,15 @@ unsafe fn collect(output: &ffi::SFrameBSInfo) -> Option<EncodedVideo> {
     }
     let keyframe = annexb::nals(&data).any(|nal| nal.is_idr());
     let discardable = !annexb::nals(&data).any(|nal| nal.is_slice() && nal.is_reference());
-    Some(EncodedVideo { data, keyframe, discardable, temporal_layer, spatial_layer: 0 })
+    Some(EncodedVideo {
+        data,
+        number: 0,
+        refers_to: None,
+        keyframe,
+        discardable,
+        temporal_layer,
+        spatial_layer: 0,
+    })
 }
 
 /// An OpenH264 encoder that is set up, and the calls used of it.

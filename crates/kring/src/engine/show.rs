@@ -43,6 +43,7 @@ impl Show {
                 .unwrap_or(0)
                 .clamp(50_000, self.rate.max(50_000)),
             content: self.content,
+            ..VideoSettings::default()
         };
         let encoder = self.codec.encoder(&settings);
         let (mut encoder, mut picture) = match (encoder, Picture::new(format.width, format.height)) {
