@@ -4,6 +4,7 @@
 //!
 //! - [`frame`](FrameHeader): what travels with every frame, in the clear and under its seal;
 //! - [`packet`](Packet): datagrams, and a sealed frame cut into them;
+//! - `parity`: parts beyond those of a sealed frame, of which any make up for as many lost ones;
 //! - [`reassemble`](Reassembler): sealed frames put together again from datagrams;
 //! - [`audio`]: an audio frame with copies of earlier ones, and how many of them the network calls for;
 //! - [`jitter`](JitterBuffer): opened audio packets, played in time;
@@ -33,6 +34,7 @@ pub mod audio;
 mod frame;
 mod jitter;
 mod packet;
+mod parity;
 mod reassemble;
 pub(crate) mod seen;
 mod video;
@@ -49,6 +51,7 @@ pub use packet::{
     MAX_STREAM, Packet, PacketError, PacketiseError, Packetiser, SendTime, padding, parse, parse_padding,
     stamp,
 };
+pub use parity::MAX_PROTECTED;
 pub use reassemble::{
     Incomplete, MAX_ASSEMBLY, MAX_HELD, MAX_IN_PROGRESS, MAX_IN_PROGRESS_PER_STREAM, Reassembler,
     ReassemblyCounters, SealedFrame,
