@@ -56,4 +56,4 @@ pub use reassemble::{
     Incomplete, MAX_ASSEMBLY, MAX_HELD, MAX_IN_PROGRESS, MAX_IN_PROGRESS_PER_STREAM, Reassembler,
     ReassemblyCounters, SealedFrame,
 };
-pub use video::{DEFAULT_PATIENCE, MAX_VIDEO_BYTES, MAX_VIDEO_FRAMES, VideoBuffer, VideoFrame, VideoStats};
+pub use video::{MAX_HOLD, MAX_VIDEO_BYTES, MAX_VIDEO_FRAMES, VideoBuffer, VideoFrame, VideoStats};

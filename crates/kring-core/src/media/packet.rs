@@ -177,7 +177,12 @@ fn parse_fragment(input: &mut &[u8]) -> Option<Fragment> {
         return Some(Fragment { stream, index, count, last: None });
     }
     let last = next(1..=u16::MAX)?;
-    (index < 2 * count && count <= MAX_PROTECTED).then_some(Fragment { stream, index, count, last: Some(last) })
+    (index < 2 * count && count <= MAX_PROTECTED).then_some(Fragment {
+        stream,
+        index,
+        count,
+        last: Some(last),
+    })
 }
 
 /// A datagram of `len` bytes (at least a hop header's) that carries nothing: probes for bandwidth are made of it.

@@ -236,7 +236,8 @@ impl Reassembler {
     ) -> Result<Option<Vec<u8>>, Refusal> {
         let key = (fragment.stream, header.frame_id);
         let known = fragment.last.is_some() == fragment.is_parity()
-            && (!fragment.is_parity() || fragment.index < 2 * fragment.count && fragment.count <= MAX_PROTECTED);
+            && (!fragment.is_parity()
+                || fragment.index < 2 * fragment.count && fragment.count <= MAX_PROTECTED);
         if payload.is_empty() || fragment.count < 2 || !known {
             return Err(Refusal::Inconsistent);
         }
