@@ -1,10 +1,11 @@
 //! Pictures out: capture → encode → seal and queue.
 
+use super::numbers::Numbers;
 use super::stopped;
 use crate::media::CAMERA;
 use crate::shared::Shared;
 use kring_capture::{Consent, VideoSource};
-use kring_codec::{ContentHint, Picture, VideoCodec, VideoSettings};
+use kring_codec::{ContentHint, Picture, Recovery, VideoCodec, VideoEncoder, VideoSettings};
 use kring_core::call::{self, SendError};
 use kring_core::offer::TrackState;
 use std::sync::Arc;
@@ -54,6 +55,7 @@ impl Show {
         if let Err(error) = self.source.start(&self.consent, self.at) {
             return Some(error.to_string());
         }
+        let mut numbers = Numbers::default();
         while !shared.stopped() {
             let captured = match self.source.read(&mut picture) {
                 Ok(captured) => captured,
@@ -67,12 +69,14 @@ impl Show {
                 continue;
             }
             let rate = share.min(self.rate);
+            shared.filmed(|filmed| filmed.limited = share < self.rate);
             if rate.abs_diff(encoder.settings().bits_per_second) > rate / 50
                 && let Err(error) = encoder.set_rate(rate, format.frames_per_second)
             {
                 return Some(error.to_string());
             }
-            let keyframe = shared.camera_keyframe.swap(false, Ordering::Relaxed);
+            let mut keyframe = shared.camera_keyframe.swap(false, Ordering::Relaxed);
+            keyframe |= !follow_peer(shared, &mut *encoder, &numbers);
             let since = captured.at.saturating_duration_since(self.at);
             let encoded = match encoder.encode(&picture, since, keyframe) {
                 Ok(Some(encoded)) => encoded,
@@ -85,13 +89,22 @@ impl Show {
             let out = call::Picture {
                 keyframe: encoded.keyframe,
                 discardable: encoded.discardable,
+                refers_to: encoded.refers_to.and_then(|number| numbers.id(number)),
                 temporal_layer: encoded.temporal_layer,
                 spatial_layer: encoded.spatial_layer,
                 capture: shared.clock.at(captured.at),
                 payload: &encoded.data,
             };
             match shared.core(|call| call.send_video(shared.clock.now(), CAMERA, &out)) {
-                Some(Ok(())) => shared.outgoing.notify_one(),
+                Some(Ok(id)) => {
+                    numbers.add(encoded.number, id);
+                    shared.filmed(|filmed| {
+                        filmed.encoded += 1;
+                        filmed.keyframes += u64::from(encoded.keyframe);
+                        filmed.size = (picture.width(), picture.height());
+                    });
+                    shared.outgoing.notify_one();
+                }
                 // What follows refers to a picture that was never sent.
                 Some(Err(SendError::QueueFull | SendError::NotLive { .. } | SendError::TooLarge { .. })) => {
                     shared.camera_keyframe.store(true, Ordering::Relaxed);
@@ -102,4 +115,14 @@ impl Show {
         }
         None
     }
+}
+
+/// Tells the encoder what the peer has decoded and lost; `false` if only a keyframe helps.
+fn follow_peer(shared: &Shared, encoder: &mut dyn VideoEncoder, numbers: &Numbers) -> bool {
+    let feedback = shared.core(|call| call.picture_feedback(CAMERA)).unwrap_or_default();
+    let acknowledged = feedback.acknowledged.and_then(|id| numbers.number(id));
+    if let Some(number) = acknowledged {
+        encoder.acknowledged(number);
+    }
+    !feedback.lost || acknowledged.is_some() && encoder.lost(acknowledged) == Recovery::Reference
 }
