@@ -294,16 +294,15 @@ impl Check {
         &self.sides[of(who)].pictures
     }
 
-    /// A side decodes a picture and shows it.
-    pub fn shown(&mut self, now: Time, who: Role, payload: &[u8]) {
-        let Some(marker) = self.decoded(now, who, payload) else { return };
+    /// A side shows a picture that was captured then.
+    pub fn shown(&mut self, now: Time, who: Role, captured: Time) {
         let side = &mut self.sides[of(who)];
         side.totals.shown += 1;
         let stood = side.shown_at.replace(now).map_or(Duration::ZERO, |at| now.since(at));
         if stood > FREEZE {
             side.totals.frozen += stood;
         }
-        side.pictures.push((marker.captured, now.since(marker.captured)));
+        side.pictures.push((captured, now.since(captured)));
     }
 
     /// A side cannot decode what comes.
@@ -314,7 +313,7 @@ impl Check {
     /// A side decodes a picture; what it is, if it was ever sent.
     pub fn decoded(&mut self, now: Time, who: Role, payload: &[u8]) -> Option<Marker> {
         let Some(marker) = Marker::read(self.scenario.picture_key(who.other()), payload) else {
-            self.fail(now, format_args!("{who:?}: shown what was never sent"));
+            self.fail(now, format_args!("{who:?}: decoded what was never sent"));
             return None;
         };
         let side = &mut self.sides[of(who)];
@@ -323,12 +322,15 @@ impl Check {
         side.shown = Some(marker.sequence);
         if !decodable {
             let (sequence, reference) = (marker.sequence, marker.reference);
-            self.fail(now, format_args!("{who:?}: picture {sequence} is shown without picture {reference}"));
+            self.fail(
+                now,
+                format_args!("{who:?}: picture {sequence} is decoded without picture {reference}"),
+            );
         }
         if !in_order {
             self.fail(
                 now,
-                format_args!("{who:?}: picture {} is shown twice or out of order", marker.sequence),
+                format_args!("{who:?}: picture {} is decoded twice or out of order", marker.sequence),
             );
         }
         Some(marker)

@@ -10,7 +10,7 @@ use crate::trace::Trace;
 use kring_core::call::{self, Call, IncomingFrame, SendError};
 use kring_core::handshake::Role;
 use kring_core::media::audio::Copies;
-use kring_core::media::{AudioPacket, FrameInfo, JitterBuffer, Playout, VideoBuffer, VideoFrame};
+use kring_core::media::{AudioPacket, Cadence, FrameInfo, JitterBuffer, Playout, VideoBuffer, VideoFrame};
 use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
 use kring_core::time::Time;
 use std::collections::VecDeque;
@@ -78,6 +78,8 @@ pub(crate) struct Engine {
     jitter: JitterBuffer,
     next_sound: Time,
     pictures: VideoBuffer,
+    /// Decoded pictures, by when they were captured.
+    cadence: Cadence<Time>,
     played: call::Playout,
     /// From capture to ear between the two clocks, in µs.
     lag: Option<i64>,
@@ -113,6 +115,7 @@ impl Engine {
             jitter: JitterBuffer::new(),
             next_sound: now + Duration::from_micros(rng.within(0..=10_000)),
             pictures: VideoBuffer::default(),
+            cadence: Cadence::default(),
             played: call::Playout::default(),
             lag: None,
             lost: false,
@@ -125,7 +128,8 @@ impl Engine {
     /// When something is to be done next.
     pub(crate) fn due(&self) -> Time {
         let camera = self.camera.as_ref().map_or(self.next_voice, |(_, _, next)| *next);
-        let eye = self.pictures.next_wake().map_or(self.next_sound, |at| at - self.clock);
+        let eye = self.pictures.next_wake().into_iter().chain(self.cadence.due()).min();
+        let eye = eye.map_or(self.next_sound, |at| at - self.clock);
         self.next_voice.min(camera).min(self.next_sound).min(eye)
     }
 
@@ -292,16 +296,14 @@ impl Engine {
         let now = cx.now + self.clock;
         self.pictures.set_round_trip(call.stats().round_trip.unwrap_or(ASSUMED_RTT));
         self.pictures.set_lag(self.lag.map(|lag| lag.saturating_sub(LEAD)));
-        // Of what is due only the newest is shown.
-        let mut newest: Option<VideoFrame> = None;
         while let Some(frame) = self.pictures.pull(now) {
             cx.trace.bytes(cx.now, cx.who, b's', mark(&frame.payload));
-            if let Some(passed) = newest.replace(frame) {
-                cx.check.decoded(cx.now, cx.who, &passed.payload);
+            if let Some(marker) = cx.check.decoded(cx.now, cx.who, &frame.payload) {
+                self.cadence.push(marker.captured);
             }
         }
-        if let Some(frame) = newest {
-            cx.check.shown(cx.now, cx.who, &frame.payload);
+        while let Some(captured) = self.cadence.pop(now) {
+            cx.check.shown(cx.now, cx.who, captured);
             self.played.pictures_shown += 1;
         }
         if self.pictures.stats().received > 0 {

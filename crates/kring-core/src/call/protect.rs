@@ -13,16 +13,16 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 /// The chance that a picture of the base layer is not made whole: so much of the loss, within these bounds.
-const TARGET: (f64, f64, f64) = (0.125, 0.004, 0.03);
+const TARGET: (f64, f64, f64) = (0.18, 0.004, 0.012);
 /// The same of a picture that nothing refers to.
-const LOOSE: (f64, f64, f64) = (0.5, 0.02, 0.08);
+const LOOSE: (f64, f64, f64) = (0.4, 0.01, 0.04);
 /// A keyframe's target is so much lower, that of a picture of a higher layer so much higher.
 const KEYFRAME: f64 = 0.33;
 const LAYER: f64 = 2.0;
 /// Where sending again takes no longer than this, targets are so much higher.
 const QUICK: (Duration, f64) = (Duration::from_millis(40), 4.0);
 /// What of a picture's parts parity may take, on average: a part, so much of the loss, and more of it in bursts.
-const BUDGET: (f64, f64, f64) = (0.1, 4.0, 0.6);
+const BUDGET: (f64, f64, f64) = (0.1, 4.0, 0.9);
 /// The longest bursts, in packets, that are planned for.
 const LONGEST: f64 = 6.0;
 /// Bursts from this length on are worth that parity goes apart from what it protects, and how far.

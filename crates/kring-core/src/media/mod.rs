@@ -8,7 +8,8 @@
 //! - [`reassemble`](Reassembler): sealed frames put together again from datagrams;
 //! - [`audio`]: an audio frame with copies of earlier ones, and how many of them the network calls for;
 //! - [`jitter`](JitterBuffer): opened audio packets, played in time;
-//! - [`video`](VideoBuffer): opened video frames, decodable and in order.
+//! - [`video`](VideoBuffer): opened video frames, decodable and in order;
+//! - [`cadence`](Cadence): decoded pictures, shown one after the other.
 //!
 //! Everything here is bounded whatever arrives, panics on no input and reads no clock.
 //!
@@ -31,6 +32,7 @@
 //! ```
 
 pub mod audio;
+mod cadence;
 mod frame;
 mod jitter;
 mod packet;
@@ -39,6 +41,7 @@ mod reassemble;
 pub(crate) mod seen;
 mod video;
 
+pub use cadence::{Cadence, MAX_BEHIND};
 pub use frame::{
     CAPTURE_BITS, DURATION_UNIT, FrameHeader, FrameHeaderError, FrameInfo, FrameInfoError, MAX_LAYER,
     MediaKind, SILENCE, unwrap_capture,

@@ -273,6 +273,8 @@ impl VideoBuffer {
     }
 }
 
+/// In whole microseconds, as times are: a wake-up must not come before what it is for.
 fn patience(round_trip: Duration) -> Duration {
-    round_trip.min(Duration::from_secs(1)) * 3 / 2 + REPAIR
+    let micros = round_trip.min(Duration::from_secs(1)).as_micros() as u64 * 3 / 2;
+    Duration::from_micros(micros) + REPAIR
 }

@@ -6,7 +6,8 @@ use crate::shared::Shared;
 use kring_capture::VideoSink;
 use kring_codec::{Decoded, Picture, VideoCodec, VideoDecoder};
 use kring_core::call::IncomingFrame;
-use kring_core::media::{FrameInfo, VideoBuffer, VideoFrame};
+use kring_core::media::{Cadence, FrameInfo, MAX_BEHIND, VideoBuffer, VideoFrame};
+use kring_core::time::Time;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -39,7 +40,7 @@ impl Watch {
     fn show(&mut self, shared: &Shared) -> Result<(), String> {
         let mut viewer: Option<Viewer> = None;
         while !shared.stopped() {
-            let wake = viewer.as_ref().and_then(|v| v.buffer.next_wake()).map(|t| shared.clock.instant(t));
+            let wake = viewer.as_ref().and_then(Viewer::due).map(|t| shared.clock.instant(t));
             let wait = wake.map_or(LOOK_UP, |w| w.saturating_duration_since(Instant::now()).min(LOOK_UP));
             match self.frames.recv_timeout(wait) {
                 Ok(frame) => {
@@ -54,12 +55,14 @@ impl Watch {
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
             let Some(viewer) = &mut viewer else { continue };
-            if viewer.decode(shared)
-                && let Some(sink) = &mut self.sink
-            {
-                sink.show(&viewer.picture, Instant::now()).map_err(|e| e.to_string())?;
-            }
+            viewer.decode(shared)?;
             viewer.tell(shared);
+            if let Some(picture) = viewer.next(shared) {
+                if let Some(sink) = &mut self.sink {
+                    sink.show(&picture, Instant::now()).map_err(|e| e.to_string())?;
+                }
+                viewer.spare.push(picture);
+            }
         }
         Ok(())
     }
@@ -76,19 +79,35 @@ struct Viewer {
     track: u8,
     buffer: VideoBuffer,
     decoder: Box<dyn VideoDecoder>,
-    picture: Picture,
+    /// What is decoded and not shown yet, and pictures to decode into.
+    cadence: Cadence<Picture>,
+    spare: Vec<Picture>,
+    size: (u32, u32),
     motion: Motion,
     decoded: u64,
-    shown: u64,
     /// What the peer was told last.
     told: Option<(Option<u32>, bool)>,
 }
 
 impl Viewer {
     fn new(track: u8, decoder: Box<dyn VideoDecoder>) -> Result<Viewer, String> {
-        let picture = Picture::new(2, 2).map_err(|e| e.to_string())?;
-        let (buffer, motion) = (VideoBuffer::new(), Motion::default());
-        Ok(Viewer { track, buffer, decoder, picture, motion, decoded: 0, shown: 0, told: None })
+        let spare = (0..MAX_BEHIND + 2).map(|_| Picture::new(2, 2)).collect::<Result<_, _>>();
+        Ok(Viewer {
+            track,
+            buffer: VideoBuffer::new(),
+            decoder,
+            cadence: Cadence::default(),
+            spare: spare.map_err(|e| e.to_string())?,
+            size: (0, 0),
+            motion: Motion::default(),
+            decoded: 0,
+            told: None,
+        })
+    }
+
+    /// When there is something to be decoded or shown.
+    fn due(&self) -> Option<Time> {
+        self.buffer.next_wake().into_iter().chain(self.cadence.due()).min()
     }
 
     /// One track is shown: the first that comes.
@@ -112,17 +131,22 @@ impl Viewer {
         );
     }
 
-    /// Decodes what is due; whether there is a picture to be shown. Of several the newest is.
-    fn decode(&mut self, shared: &Shared) -> bool {
+    /// Decodes what is due.
+    fn decode(&mut self, shared: &Shared) -> Result<(), String> {
         let rtt = shared.core(|call| call.stats().round_trip).flatten().unwrap_or(ASSUMED_RTT);
         self.buffer.set_round_trip(rtt);
         self.buffer.set_lag(shared.played.lag().map(|lag| lag.saturating_sub(LEAD)));
-        let mut fresh = false;
         while let Some(frame) = self.buffer.pull(shared.clock.now()) {
-            match self.decoder.decode(&frame.payload, &mut self.picture) {
+            let mut picture = match self.spare.pop() {
+                Some(picture) => picture,
+                None => Picture::new(2, 2).map_err(|e| e.to_string())?,
+            };
+            match self.decoder.decode(&frame.payload, &mut picture) {
                 Ok(Decoded::Picture) => {
                     self.decoded += 1;
-                    fresh = true;
+                    self.size = (picture.width(), picture.height());
+                    self.spare.extend(self.cadence.push(picture));
+                    continue;
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -130,13 +154,17 @@ impl Viewer {
                     self.buffer.fail();
                 }
             }
+            self.spare.push(picture);
         }
-        if fresh {
-            self.shown += 1;
-            self.motion.shown(Instant::now());
-            shared.played.pictures.fetch_add(1, Ordering::Relaxed);
-        }
-        fresh
+        Ok(())
+    }
+
+    /// The picture to be shown now.
+    fn next(&mut self, shared: &Shared) -> Option<Picture> {
+        let picture = self.cadence.pop(shared.clock.now())?;
+        self.motion.shown(Instant::now());
+        shared.played.pictures.fetch_add(1, Ordering::Relaxed);
+        Some(picture)
     }
 
     /// Tells the peer how far it has come, and notes it for statistics.
@@ -156,12 +184,12 @@ impl Viewer {
             watched.received = stats.received;
             watched.decoded = self.decoded;
             // What came too late, and what was decoded but passed over for a newer one.
-            watched.dropped = stats.dropped + self.decoded - self.shown;
+            watched.dropped = stats.dropped + self.cadence.passed_over();
             watched.losses = stats.losses;
             watched.per_second = self.motion.per_second(Instant::now());
             watched.freezes = self.motion.freezes;
             watched.frozen = self.motion.frozen;
-            watched.size = (self.picture.width(), self.picture.height());
+            watched.size = self.size;
         });
     }
 }
