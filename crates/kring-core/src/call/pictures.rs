@@ -202,7 +202,10 @@ impl Pictures {
                 return Some(place);
             }
         }
-        while let Some(&(_, place)) = self.parity.front().filter(|(due, _)| *due <= now) {
+        // Parity goes behind what it protects.
+        let begun = self.own.front().map_or(u64::MAX, |place| place.0);
+        while let Some(&(_, place)) = self.parity.front().filter(|(due, (at, _))| *due <= now && *at < begun)
+        {
             self.parity.pop_front();
             if self.at(place).is_some() {
                 return Some(place);
@@ -374,5 +377,176 @@ impl Pictures {
             return Some(Time::ZERO);
         }
         self.parity.front().map(|(due, _)| *due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::SendTime;
+    use crate::rate::Fate as Told;
+    use proptest::prelude::*;
+
+    const RTT: Duration = Duration::from_millis(100);
+
+    fn picture(frame_id: u32, class: Class, parts: usize, parity: usize) -> Outgoing {
+        let cut = |n| (0..n).map(|_| Datagram { bytes: vec![0; 1000] }).collect();
+        Outgoing { track: 1, frame_id, class, parts: cut(parts), parity: cut(parity) }
+    }
+
+    fn at(ms: u64) -> Time {
+        Time::from_millis(ms)
+    }
+
+    /// Tells of the datagrams from `first` on.
+    fn feedback(first: u16, came: &[bool]) -> Feedback {
+        let fate = |(n, &came): (u16, &bool)| Told { sequence: first + n, arrival: came.then_some(0) };
+        let fates = (0..).zip(came).map(fate).collect();
+        Feedback { start: SendTime::at(Time::ZERO), fates, held: Duration::ZERO }
+    }
+
+    /// Sends all that waits, numbered from `first` on; how many.
+    fn send(pictures: &mut Pictures, now: Time, first: u16) -> usize {
+        (first..).map_while(|sequence| pictures.pop(now, sequence)).count()
+    }
+
+    fn lossless() -> Protection {
+        Protection::default()
+    }
+
+    #[test]
+    fn what_is_lost_is_sent_again_and_marked() {
+        let mut pictures = Pictures::default();
+        assert!(pictures.push(at(0), picture(0, Class::Base, 4, 0), Duration::ZERO));
+        assert_eq!((send(&mut pictures, at(1), 10), pictures.bytes()), (4, 0));
+        assert_eq!(
+            pictures.report(at(110), &feedback(10, &[true, false, true, true]), &lossless(), RTT),
+            1000
+        );
+        assert_eq!((pictures.bytes(), pictures.due()), (1000, Some(Time::ZERO)));
+        let again = pictures.pop(at(111), 14).unwrap();
+        assert_eq!((again.bytes[0] & 0x10, pictures.repeated), (0x10, 1));
+        // Lost again, and sent again.
+        assert_eq!(pictures.report(at(220), &feedback(14, &[false, true]), &lossless(), RTT), 1000);
+        assert!(pictures.pop(at(221), 16).is_some());
+        assert_eq!(pictures.report(at(330), &feedback(16, &[true]), &lossless(), RTT), 0);
+        assert_eq!((pictures.kept.len(), pictures.kept_bytes, pictures.bytes()), (0, 0, 0));
+    }
+
+    #[test]
+    fn what_parity_makes_up_for_is_not_sent_again() {
+        let mut pictures = Pictures::default();
+        pictures.push(at(0), picture(0, Class::Base, 3, 1), Duration::ZERO);
+        assert_eq!((send(&mut pictures, at(1), 0), pictures.protected), (4, 1));
+        assert_eq!(pictures.report(at(110), &feedback(0, &[false, true, true, true]), &lossless(), RTT), 0);
+        assert_eq!(pictures.kept.len(), 0, "it is whole there");
+        pictures.push(at(200), picture(1, Class::Base, 3, 1), Duration::ZERO);
+        send(&mut pictures, at(201), 4);
+        let again =
+            pictures.report(at(300), &feedback(4, &[false, true, true, false, true]), &lossless(), RTT);
+        assert_eq!(again, 1000, "one of two is enough");
+    }
+
+    #[test]
+    fn parity_may_go_later_and_not_at_all_once_the_picture_is_there() {
+        let mut pictures = Pictures::default();
+        let apart = Duration::from_millis(40);
+        pictures.push(at(0), picture(0, Class::Base, 2, 1), apart);
+        assert_eq!((send(&mut pictures, at(1), 0), pictures.due()), (2, Some(at(40))));
+        pictures.push(at(33), picture(1, Class::Base, 2, 1), apart);
+        assert_eq!(send(&mut pictures, at(34), 2), 2);
+        pictures.report(at(35), &feedback(0, &[true, true]), &lossless(), RTT);
+        assert_eq!(send(&mut pictures, at(45), 4), 0);
+        assert_eq!((send(&mut pictures, at(80), 4), pictures.due()), (1, None));
+    }
+
+    #[test]
+    fn what_is_of_no_use_any_more_is_not_sent_again() {
+        for (class, late) in [(Class::Discardable, 110), (Class::Base, 300)] {
+            let mut pictures = Pictures::default();
+            pictures.push(at(0), picture(0, class, 3, 0), Duration::ZERO);
+            send(&mut pictures, at(1), 0);
+            assert_eq!(pictures.report(at(late), &feedback(0, &[false, true, true]), &lossless(), RTT), 0);
+        }
+        let mut pictures = Pictures::default();
+        pictures.push(at(0), picture(0, Class::Base, 3, 0), Duration::ZERO);
+        send(&mut pictures, at(1), 0);
+        pictures.acknowledged(1, 0);
+        assert_eq!(pictures.report(at(110), &feedback(0, &[false, true, true]), &lossless(), RTT), 0);
+    }
+
+    #[test]
+    fn what_waited_too_long_is_given_up_with_what_builds_on_it() {
+        let mut pictures = Pictures::default();
+        let queue = [Class::Base, Class::Discardable, Class::Base, Class::Keyframe];
+        for (id, class) in (0..).zip(queue) {
+            pictures.push(at(10 * u64::from(id)), picture(id, class, 2, 1), Duration::ZERO);
+        }
+        // The first has begun before the network stopped.
+        assert!(pictures.pop(at(0), 0).is_some());
+        assert_eq!(pictures.bytes(), 7000);
+        let places: Vec<_> = std::iter::from_fn(|| pictures.next(at(271))).collect();
+        // The rest of it and its parity, and then the keyframe with its own.
+        assert_eq!(places, [(0, 1), (0, 2), (3, 0), (3, 1), (3, 2)]);
+        assert_eq!((pictures.bytes(), pictures.take_broken(1), pictures.take_broken(1)), (0, true, false));
+    }
+
+    #[test]
+    fn a_network_that_reorders_is_given_time() {
+        let mut pictures = Pictures::default();
+        pictures.push(at(0), picture(0, Class::Base, 6, 0), Duration::ZERO);
+        send(&mut pictures, at(1), 0);
+        assert_eq!(pictures.report(at(100), &feedback(0, &[false, true, true]), &lossless(), RTT), 1000);
+        pictures.report(at(105), &feedback(0, &[true, true, true]), &lossless(), RTT);
+        assert_eq!(send(&mut pictures, at(106), 6), 0, "it came after all, so it is not sent again");
+        assert_eq!(pictures.report(at(110), &feedback(3, &[false, true, true]), &lossless(), RTT), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_reported_it_stays_bounded(
+            steps in proptest::collection::vec((0..6u8, 0..30u64, any::<u16>(), any::<u64>()), 0..300),
+        ) {
+            let (mut pictures, mut now, mut next, mut id) = (Pictures::default(), Time::ZERO, 0u16, 0);
+            for (step, ms, number, bits) in steps {
+                now += Duration::from_millis(ms);
+                match step {
+                    0 | 1 => {
+                        let class = [Class::Keyframe, Class::Base, Class::Layer, Class::Discardable][usize::from(number % 4)];
+                        let (parts, parity) = (1 + usize::from(number >> 4) % 200, usize::from(number >> 12));
+                        pictures.push(now, picture(id, class, parts, parity), Duration::from_millis(ms));
+                        id += 1;
+                    }
+                    2 => {
+                        for _ in 0..number % 300 {
+                            if pictures.pop(now, next).is_none() {
+                                break;
+                            }
+                            next = next.wrapping_add(1);
+                        }
+                    }
+                    3 | 4 => {
+                        let came: Vec<bool> = (0..64).map(|n| bits >> n & 1 == 1).collect();
+                        let first = if step == 3 { next.wrapping_sub(number % 100) } else { number };
+                        let fates = (0..64u16).zip(came).map(|(n, came)| Told {
+                            sequence: first.wrapping_add(n),
+                            arrival: came.then_some(0),
+                        });
+                        let told = Feedback { start: SendTime::at(now), fates: fates.collect(), held: Duration::ZERO };
+                        pictures.report(now, &told, &lossless(), RTT);
+                    }
+                    _ => pictures.acknowledged(1, number.into()),
+                }
+                prop_assert!(pictures.kept_bytes <= MAX_KEPT && pictures.flights.len() <= MAX_FLIGHTS);
+                prop_assert!(pictures.again.len() <= 4 * (MAX_KEPT / 1000 + 1));
+                let held: usize = pictures.kept.iter().flat_map(|p| &p.parts).map(|p| p.datagram.bytes.len()).sum();
+                prop_assert_eq!(held, pictures.kept_bytes);
+                let waiting: usize = pictures.kept.iter().map(|p| {
+                    let own = p.parts.iter().take(p.count).filter(|p| p.fate == Fate::Waiting).count();
+                    (own + p.parts.iter().map(|p| usize::from(p.again)).sum::<usize>()) * 1000
+                }).sum();
+                prop_assert_eq!(waiting, pictures.bytes());
+            }
+        }
     }
 }
