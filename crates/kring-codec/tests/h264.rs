@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use kring_codec::h264::{MAX_ACCESS_UNIT, access_units};
-use kring_codec::{ContentHint, DecodeError, Decoded, EncodeError, EncodedVideo, H264, Picture};
+use kring_codec::{ContentHint, DecodeError, Decoded, EncodeError, EncodedVideo, H264, Picture, Recovery};
 use kring_codec::{VideoCodec, VideoDecoder, VideoEncoder, VideoSettings};
 
 const SETTINGS: VideoSettings = VideoSettings {
@@ -195,6 +195,114 @@ fn after_a_loss_nothing_is_shown_until_a_keyframe() {
 }
 
 #[test]
+fn top_layers_can_be_dropped_without_a_trace() {
+    for (layers, kept) in [(1, 1), (2, 2), (3, 2)] {
+        let mut encoder = encoder(&VideoSettings { temporal_layers: layers, ..SETTINGS });
+        let mut decoder = H264.decoder().unwrap();
+        for index in 0..40 {
+            let picture = scene(640, 360, index, 4);
+            let encoded = encoder.encode(&picture, at(index), false).unwrap().unwrap();
+            let expected = [[0, 0, 0, 0], [0, 1, 0, 1], [0, 2, 1, 2]][usize::from(layers) - 1];
+            assert_eq!(encoded.temporal_layer, expected[index as usize % 4]);
+            assert_eq!(encoded.discardable, layers > 1 && encoded.temporal_layer == layers - 1);
+            if index % kept == 0 {
+                assert!(psnr(&picture, &decode(&mut *decoder, &encoded.data).unwrap().1) > 28.0);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_picture_refers_to_is_told() {
+    let mut encoder = encoder(&VideoSettings { temporal_layers: 3, ..SETTINGS });
+    let mut told = (0..9).map(|index| {
+        let picture = scene(640, 360, index, 4);
+        let encoded = encoder.encode(&picture, at(index), index == 8).unwrap().unwrap();
+        assert_eq!(encoded.number, index);
+        encoded.refers_to
+    });
+    let expected = [None, Some(0), Some(0), Some(2), Some(0), Some(4), Some(4), Some(6), None];
+    assert!(expected.iter().all(|&refers_to| told.next() == Some(refers_to)));
+}
+
+/// A link over which each picture is lost with that chance in a hundred, and news of it takes `delay` pictures. Gives the
+/// pictures shown, and the keyframes after the first.
+fn with_loss(layers: u8, chance: u64, delay: u32, seed: u64) -> (u32, u32) {
+    let mut encoder = encoder(&VideoSettings { temporal_layers: layers, ..SETTINGS });
+    let (mut decoder, mut random) = (H264.decoder().unwrap(), Random(seed));
+    // What the other side tells: for each picture whether it was decoded, when that is known here.
+    let mut news: Vec<(u32, u32, bool)> = Vec::new();
+    let (mut good, mut keyframe, mut waiting) = (None, false, None);
+    let (mut shown, mut keyframes) = (0, 0);
+    for index in 0..150 {
+        for (_, number, decoded) in news.extract_if(.., |(when, ..)| *when <= index) {
+            match decoded {
+                true => {
+                    encoder.acknowledged(number);
+                    good = Some(number);
+                }
+                // Pictures on their way when the last loss was told of are lost by the same.
+                false if waiting.is_none_or(|from| number >= from) => {
+                    keyframe |= encoder.lost(good) == Recovery::Keyframe;
+                    waiting = None;
+                }
+                false => {}
+            }
+        }
+        let picture = scene(640, 360, index, 4);
+        let Some(encoded) = encoder.encode(&picture, at(index), keyframe).unwrap() else { continue };
+        keyframe &= !encoded.keyframe;
+        keyframes += u32::from(encoded.keyframe && index > 0);
+        let lost = index > 0 && random.next() % 100 < chance;
+        let result = if lost { None } else { decode(&mut *decoder, &encoded.data).ok() };
+        match &result {
+            Some((decoded, picture_shown)) => {
+                assert_eq!(*decoded, Decoded::Picture);
+                let quality = psnr(&picture, picture_shown);
+                assert!(quality > 25.0, "picture {index} at {quality} dB, {layers} layers, seed {seed}");
+                shown += 1;
+            }
+            None => {}
+        }
+        if result.is_some() || !encoded.discardable {
+            news.push((index + delay, encoded.number, result.is_some()));
+            if result.is_none() && waiting.is_none() {
+                waiting = Some(encoded.number);
+            }
+        }
+    }
+    (shown, keyframes)
+}
+
+#[test]
+fn losses_are_repaired_by_reference_to_what_the_peer_has() {
+    for layers in 1..=3 {
+        for seed in 0..4 {
+            let (shown, keyframes) = with_loss(layers, 5, 3, seed);
+            assert!(shown >= 75, "{shown} of 150 shown, {layers} layers, seed {seed}");
+            assert!(keyframes <= 1, "{keyframes} keyframes, {layers} layers, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn nothing_lost_means_every_picture_is_shown() {
+    for layers in 1..=3 {
+        assert_eq!(with_loss(layers, 0, 6, 1), (150, 0));
+    }
+}
+
+#[test]
+fn before_anything_is_acknowledged_only_a_keyframe_helps() {
+    let mut encoder = encoder(&SETTINGS);
+    encoder.encode(&scene(640, 360, 0, 4), at(0), false).unwrap().unwrap();
+    assert_eq!(encoder.lost(None), Recovery::Keyframe);
+    let encoded = encoder.encode(&scene(640, 360, 1, 4), at(1), true).unwrap().unwrap();
+    assert!(encoded.keyframe);
+    assert_eq!(encoder.lost(Some(encoded.number)), Recovery::Reference);
+}
+
+#[test]
 fn a_refused_packet_leaves_the_picture_as_it_was() {
     let stream = stream(3);
     let mut decoder = H264.decoder().unwrap();
@@ -264,6 +372,9 @@ fn settings_out_of_range_are_refused() {
     }
     for bits_per_second in [0, 9_999, u32::MAX] {
         assert_eq!(refused(VideoSettings { bits_per_second, ..SETTINGS }), "bits per second");
+    }
+    for temporal_layers in [0, 4] {
+        assert_eq!(refused(VideoSettings { temporal_layers, ..SETTINGS }), "temporal layers");
     }
     assert!(encoder(&SETTINGS).set_rate(0, 30.0).is_err());
 }
