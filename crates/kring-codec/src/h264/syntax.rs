@@ -154,7 +154,7 @@ fn sequence(nal: &Nal<'_>) -> Result<SeqParameterSet, &'static str> {
     let side = |blocks: u32| u64::from(blocks) * 16 + 64;
     let blocks_down = set.pic_height_in_map_units_minus1 + 1;
     let picture = side(set.pic_width_in_mbs_minus1 + 1) * side(blocks_down) * 3 / 2;
-    if picture * (u64::from(set.max_num_ref_frames) + 2) > MAX_MEMORY {
+    if set.max_num_ref_frames > 16 || picture * (u64::from(set.max_num_ref_frames) + 2) > MAX_MEMORY {
         return Err("pictures that take no more than 96 MiB");
     }
     Ok(set)
