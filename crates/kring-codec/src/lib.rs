@@ -14,6 +14,7 @@ pub mod audio;
 mod error;
 #[cfg(feature = "h264")]
 pub mod h264;
+pub mod ladder;
 #[cfg(feature = "opus")]
 pub mod opus;
 pub mod raw;
@@ -25,6 +26,7 @@ pub use audio::{AudioCodec, AudioDecoder, AudioEncoder, AudioSettings, FrameDura
 pub use error::{DecodeError, EncodeError};
 #[cfg(feature = "h264")]
 pub use h264::H264;
+pub use ladder::{Ladder, Rung};
 #[cfg(feature = "opus")]
 pub use opus::Opus;
 pub use raw::{Picture, PictureError, SAMPLE_RATE};
