@@ -13,12 +13,14 @@ mod fuzzing;
 mod outbox;
 mod receive;
 mod report;
+mod rotate;
 mod send;
 #[cfg(all(test, feature = "aws-lc"))]
 mod tests;
 
 pub use receive::IncomingFrame;
 pub use report::{Playout, Report};
+pub use rotate::KeyLifetimes;
 
 use crate::control::{Message, Reason};
 use crate::crypto::CryptoError;
@@ -33,6 +35,7 @@ use crate::ticket::TicketId;
 use crate::time::Time;
 use outbox::Outbox;
 use receive::Inbox;
+use rotate::Turnover;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -157,6 +160,10 @@ pub struct CallStats {
     pub target: u32,
     /// What of it voice and pictures get.
     pub share: Share,
+    /// How many sender keys of this side were replaced by the next.
+    pub sender_keys: u32,
+    /// How many handshakes were done inside the call, after its first.
+    pub handshakes: u32,
 }
 
 /// Why a frame was not sent.
@@ -235,6 +242,7 @@ pub struct Call {
     timeouts: Timeouts,
     began: Time,
     own: OwnKeys,
+    turnover: Turnover,
     tracks: HashMap<u8, OwnTrack>,
     peer_offer: Offer,
     packetiser: Packetiser,
@@ -431,6 +439,7 @@ impl Call {
         }
         let quiet = if self.interrupted { self.timeouts.vanished } else { INTERRUPTED_AFTER };
         let mut next = self.report_due().min(self.last_heard + quiet);
+        next = self.turnover_due().map_or(next, |at| next.min(at));
         if self.phase == Phase::Talking {
             next = self.rate.due().map_or(next, |at| next.min(at));
         }
@@ -464,6 +473,9 @@ impl Call {
         if self.phase == Phase::Talking && self.rate.due().is_some_and(|at| now >= at) {
             self.rate.tick(now);
             self.share();
+        }
+        if self.turnover_due().is_some_and(|at| now >= at) {
+            self.turn_over(now);
         }
         if now >= self.report_due() {
             self.send_report(now);
@@ -500,6 +512,7 @@ impl Call {
     fn heard(&mut self, now: Time) {
         self.last_heard = now;
         if std::mem::take(&mut self.interrupted) {
+            self.turnover.resumed(now);
             self.event(Event::Resumed);
         }
     }
