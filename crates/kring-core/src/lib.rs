@@ -24,6 +24,8 @@ pub mod identity;
 pub mod keys;
 pub mod media;
 pub mod offer;
+#[cfg(all(test, feature = "aws-lc"))]
+mod official;
 pub mod rate;
 pub mod ticket;
 pub mod time;

@@ -52,7 +52,7 @@ impl Random for Rng {
 }
 
 #[derive(Default)]
-struct X25519 {
+pub(crate) struct X25519 {
     secret: Zeroizing<[u8; 32]>,
     public: [u8; 32],
 }
@@ -141,24 +141,30 @@ fn nonce(n: u64) -> [u8; 12] {
     nonce
 }
 
-fn seal(key: &[u8; 32], n: u64, ad: &[u8], plaintext: &[u8], out: &mut [u8]) -> usize {
+pub(crate) fn seal(key: &[u8; 32], nonce: [u8; 12], ad: &[u8], plaintext: &[u8], out: &mut [u8]) -> usize {
     let (data, rest) = out.split_at_mut(plaintext.len());
     data.copy_from_slice(plaintext);
     let tag = ChaCha20Poly1305::new(key.into())
-        .encrypt_in_place_detached(&nonce(n).into(), ad, data)
+        .encrypt_in_place_detached(&nonce.into(), ad, data)
         .expect("a Noise message is far below ChaCha20-Poly1305's limit");
     rest[..16].copy_from_slice(&tag);
     plaintext.len() + 16
 }
 
-fn open(key: &[u8; 32], n: u64, ad: &[u8], ciphertext: &[u8], out: &mut [u8]) -> Result<usize, Error> {
+pub(crate) fn open(
+    key: &[u8; 32],
+    nonce: [u8; 12],
+    ad: &[u8],
+    ciphertext: &[u8],
+    out: &mut [u8],
+) -> Result<usize, Error> {
     let at = ciphertext.len().checked_sub(16).ok_or(Error::Decrypt)?;
     let (data, tag) = ciphertext.split_at(at);
     let out = out.get_mut(..at).ok_or(Error::Decrypt)?;
     out.copy_from_slice(data);
     let tag: [u8; 16] = tag.try_into().map_err(|_| Error::Decrypt)?;
     ChaCha20Poly1305::new(key.into())
-        .decrypt_in_place_detached(&nonce(n).into(), ad, out, &tag.into())
+        .decrypt_in_place_detached(&nonce.into(), ad, out, &tag.into())
         .map_err(|_| Error::Decrypt)?;
     Ok(at)
 }
@@ -173,10 +179,10 @@ impl Cipher for ChaChaPoly {
         self.0.copy_from_slice(key);
     }
     fn encrypt(&self, n: u64, ad: &[u8], plaintext: &[u8], out: &mut [u8]) -> usize {
-        seal(&self.0, n, ad, plaintext, out)
+        seal(&self.0, nonce(n), ad, plaintext, out)
     }
     fn decrypt(&self, n: u64, ad: &[u8], ciphertext: &[u8], out: &mut [u8]) -> Result<usize, Error> {
-        open(&self.0, n, ad, ciphertext, out)
+        open(&self.0, nonce(n), ad, ciphertext, out)
     }
 }
 
@@ -228,7 +234,7 @@ impl Kem for MlKem {
 /// The keys of this thread's Noise ciphers, for tests of what a thief of them can open.
 #[cfg(test)]
 pub(crate) mod tapped {
-    use super::seal;
+    use super::{nonce, seal};
     use std::cell::RefCell;
 
     thread_local! {
@@ -269,14 +275,14 @@ pub(crate) mod tapped {
     /// What a key becomes by Noise's REKEY (section 4.2 of its paper).
     pub(crate) fn rekeyed(key: &[u8; 32]) -> [u8; 32] {
         let mut out = [0; 48];
-        seal(key, u64::MAX, &[], &[0; 32], &mut out);
+        seal(key, nonce(u64::MAX), &[], &[0; 32], &mut out);
         out[..32].try_into().expect("32 of 48 bytes")
     }
 
     /// The transport message that was sealed with `key` as the `n`th.
     pub(crate) fn open(key: &[u8; 32], n: u64, frame: &[u8]) -> Option<Vec<u8>> {
         let mut out = vec![0; frame.len()];
-        let len = super::open(key, n, &[], frame, &mut out).ok()?;
+        let len = super::open(key, nonce(n), &[], frame, &mut out).ok()?;
         out.truncate(len);
         Some(out)
     }

@@ -247,6 +247,13 @@ fn params() -> NoiseParams {
     )
 }
 
+/// The builder of a handshake of another name, for test vectors.
+#[cfg(test)]
+pub(crate) fn classical<'a>(name: &str, provider: &Arc<dyn Provider>) -> snow::Builder<'a> {
+    let params = name.parse().expect("a Noise protocol that snow knows");
+    snow::Builder::with_resolver(params, Box::new(Resolver { provider: provider.clone(), initiator: true }))
+}
+
 fn builder<'a>(provider: &Arc<dyn Provider>, initiator: bool) -> snow::Builder<'a> {
     snow::Builder::with_resolver(params(), Box::new(Resolver { provider: provider.clone(), initiator }))
 }
