@@ -89,7 +89,7 @@ impl Group {
     }
 
     /// What a sender signs: a commitment to its key, bound to its place.
-    fn statement(&self, rotation: u8, leaf: u8, c: &Secret32) -> Vec<u8> {
+    pub(crate) fn statement(&self, rotation: u8, leaf: u8, c: &Secret32) -> Vec<u8> {
         let commitment = kdf::hash("kring sender key", &[&c[..]]);
         [
             b"kring sender key commitment",

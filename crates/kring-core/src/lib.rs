@@ -30,4 +30,6 @@ pub mod rate;
 pub mod ticket;
 pub mod time;
 pub mod varint;
+#[cfg(all(test, feature = "aws-lc", feature = "pure-rust"))]
+mod vectors;
 mod wire;

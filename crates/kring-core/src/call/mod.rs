@@ -19,6 +19,8 @@ mod send;
 mod tests;
 
 pub use receive::IncomingFrame;
+#[cfg(all(test, feature = "aws-lc", feature = "pure-rust"))]
+pub(crate) use report::written_report;
 pub use report::{Playout, Report};
 pub use rotate::KeyLifetimes;
 

@@ -124,6 +124,20 @@ impl Arrivals {
     }
 }
 
+/// A report with both halves, for the test vectors.
+#[cfg(all(test, feature = "aws-lc", feature = "pure-rust"))]
+pub(crate) fn written_report(playout: Playout) -> Vec<u8> {
+    let mut arrivals = Arrivals::default();
+    for (sequence, at) in [(65_534, 10_000), (65_535, 10_021), (1, 10_060), (2, 10_060)] {
+        arrivals.add(Time::from_millis(at), sequence, SendTime::at(Time::from_millis(at - 40)));
+    }
+    let mut report = Vec::new();
+    let told = arrivals.recorder.report(Time::from_millis(10_071)).expect("something has come");
+    put_arrivals(&told, &mut report);
+    arrivals.report(playout).encode(&mut report);
+    report
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

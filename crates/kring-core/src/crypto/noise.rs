@@ -148,6 +148,8 @@ pub(crate) fn seal(key: &[u8; 32], nonce: [u8; 12], ad: &[u8], plaintext: &[u8],
         .encrypt_in_place_detached(&nonce.into(), ad, data)
         .expect("a Noise message is far below ChaCha20-Poly1305's limit");
     rest[..16].copy_from_slice(&tag);
+    #[cfg(test)]
+    tapped::sealed(key, nonce, ad, plaintext, &out[..plaintext.len() + 16]);
     plaintext.len() + 16
 }
 
@@ -237,9 +239,33 @@ pub(crate) mod tapped {
     use super::{nonce, seal};
     use std::cell::RefCell;
 
+    /// One use of a cipher.
+    pub(crate) struct Sealed {
+        pub(crate) key: [u8; 32],
+        pub(crate) nonce: [u8; 12],
+        pub(crate) ad: Vec<u8>,
+        pub(crate) plaintext: Vec<u8>,
+        pub(crate) ciphertext: Vec<u8>,
+    }
+
     thread_local! {
+        static SEALED: RefCell<Option<Vec<Sealed>>> = const { RefCell::new(None) };
         /// Every key that a cipher was given, and how many ciphers hold it still.
         static KEYS: RefCell<Vec<([u8; 32], u32)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn sealed(key: &[u8; 32], nonce: [u8; 12], ad: &[u8], plaintext: &[u8], ciphertext: &[u8]) {
+        SEALED.with_borrow_mut(|log| {
+            if let Some(log) = log {
+                let (ad, plaintext, ciphertext) = (ad.to_vec(), plaintext.to_vec(), ciphertext.to_vec());
+                log.push(Sealed { key: *key, nonce, ad, plaintext, ciphertext });
+            }
+        });
+    }
+
+    /// What this thread's ciphers have sealed since the last call; the first call begins the list.
+    pub(crate) fn since() -> Vec<Sealed> {
+        SEALED.with_borrow_mut(|log| log.replace(Vec::new())).unwrap_or_default()
     }
 
     /// A cipher's key `old` is replaced by `new`.

@@ -111,18 +111,18 @@ pub enum Binding {
 }
 
 impl Binding {
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Binding::Quic(exporter) => exporter,
         }
     }
 
     /// version ‖ mode (0: a call, whose initiator is the caller) ‖ binding.
-    fn prologue(&self) -> Vec<u8> {
+    pub(crate) fn prologue(&self) -> Vec<u8> {
         [VERSION_TEXT, &[0], self.bytes()].concat()
     }
 
-    fn hint(&self, psk0: &Secret32) -> [u8; HINT_LEN] {
+    pub(crate) fn hint(&self, psk0: &Secret32) -> [u8; HINT_LEN] {
         let full = kdf::hmac(&psk0[..], "kring hint", &[self.bytes()]);
         full[..HINT_LEN].try_into().expect("16 of 32 bytes")
     }
