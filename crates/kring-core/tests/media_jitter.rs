@@ -122,7 +122,7 @@ fn stretched(buffer: &mut JitterBuffer, packet: &AudioPacket) -> Duration {
     if change.abs() < 2_500 || !pace.loud && packet.level < 50 {
         return packet.duration;
     }
-    buffer.stretched();
+    buffer.stretched(change);
     Duration::from_micros((packet.duration.as_micros() as u64).saturating_add_signed(change))
 }
 

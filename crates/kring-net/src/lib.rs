@@ -28,7 +28,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Settings of an [`Endpoint`].
 #[derive(Clone)]
@@ -224,7 +224,7 @@ impl Endpoint {
     /// # Errors
     /// A [`ConnectError`].
     pub async fn connect(&self, address: SocketAddr) -> Result<Connection, ConnectError> {
-        let set_up = SetUp { set_ups: self.set_ups.clone(), address, connected: false };
+        let set_up = SetUp::new(self.set_ups.clone(), address);
         self.set_ups.begin(address);
         // The name goes nowhere: SNI is off and no certificate is looked at.
         let connecting = self
@@ -272,7 +272,7 @@ impl Incoming {
     /// A [`ConnectError`].
     pub async fn accept(self) -> Result<Connection, ConnectError> {
         let address = self.remote_address();
-        let set_up = SetUp { set_ups: self.set_ups, address, connected: false };
+        let set_up = SetUp::new(self.set_ups, address);
         match self.inner.await {
             Ok(inner) => Ok(Connection::new(inner, set_up)),
             Err(source) => Err(ConnectError::Connection { address, source }),
@@ -303,6 +303,13 @@ struct SetUp {
     set_ups: Arc<SetUps>,
     address: SocketAddr,
     connected: bool,
+    began: Instant,
+}
+
+impl SetUp {
+    fn new(set_ups: Arc<SetUps>, address: SocketAddr) -> SetUp {
+        SetUp { set_ups, address, connected: false, began: Instant::now() }
+    }
 }
 
 impl Drop for SetUp {
@@ -414,6 +421,16 @@ impl Connection {
     #[must_use]
     pub fn rtt(&self) -> Duration {
         self.inner.rtt()
+    }
+
+    /// Bits a second that went to and fro since the connection began, headers of IP and UDP included. Asked at the end of
+    /// the set-up, where each flight waits for the one before, it is no more than the way carries.
+    #[must_use]
+    pub fn carried(&self) -> f64 {
+        let stats = self.inner.stats();
+        let bytes =
+            stats.udp_tx.bytes + stats.udp_rx.bytes + 28 * (stats.udp_tx.datagrams + stats.udp_rx.datagrams);
+        bytes as f64 * 8.0 / self.set_up.began.elapsed().as_secs_f64().max(0.001)
     }
 
     /// Bytes of UDP payload sent so far.

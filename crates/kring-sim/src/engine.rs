@@ -247,7 +247,7 @@ impl Engine {
         if change.abs() < SHORTEST || !pace.loud && packet.level < QUIET {
             return packet.duration;
         }
-        self.jitter.stretched();
+        self.jitter.stretched(change);
         Duration::from_micros((packet.duration.as_micros() as u64).saturating_add_signed(change))
     }
 

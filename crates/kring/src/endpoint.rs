@@ -445,7 +445,10 @@ async fn shake(common: &Common, connection: Connection) -> Option<(Established, 
                 let now = common.clock.now();
                 let none = Offer::default();
                 match kring_core::call::Call::new(*session, &common.identity, &none, common.timeouts, now) {
-                    Ok(call) => return Some((Established { connection, send, recv, call }, None)),
+                    Ok(mut call) => {
+                        call.assume_rate(now, connection.carried());
+                        return Some((Established { connection, send, recv, call }, None));
+                    }
                     Err(error) => error,
                 }
             }
@@ -473,6 +476,7 @@ async fn answer_ahead(
     let claimed = accept.claimed()?;
     let mut call =
         kring_core::call::Call::ahead(claimed, &common.identity, offer, common.timeouts, now).ok()?;
+    call.assume_rate(now, connection.carried());
     bytes.extend(call.poll_stream().into_iter().flatten());
     send.write_all(&bytes).await.ok()?;
     Some(Established { connection, send, recv, call })

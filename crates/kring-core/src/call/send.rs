@@ -107,6 +107,13 @@ impl Call {
         self.share();
     }
 
+    /// What the way is assumed to carry until the first report has come, in bit/s, from how quickly the set-up went:
+    /// see [`RateControl::assume`](crate::rate::RateControl::assume).
+    pub fn assume_rate(&mut self, now: Time, bits_per_second: f64) {
+        self.rate.assume(now, bits_per_second);
+        self.share();
+    }
+
     /// What is known of the network: what redundancy and rates are chosen by.
     #[must_use]
     pub fn network(&self) -> NetworkState {

@@ -60,17 +60,15 @@ const POOLED: f64 = 0.88;
 const FULL: Duration = Duration::from_millis(1000);
 /// After overuse the estimate is so much of what is delivered.
 const DECREASE: f64 = 0.88;
-/// Or so much, where delays vary by more than so many ms.
+/// Or so much, where delays vary by more than so many ms by themselves.
 const FALSE_ALARM: f64 = 0.95;
-const NOISY: f64 = 8.0;
-/// Queues that calls cause by themselves vary so much, in ms.
-const QUIET: f64 = 4.0;
+const NOISY: f64 = 18.0;
 /// Growth where the capacity is unknown, a second.
 const GROWTH: f64 = 0.10;
 /// Where it is known: the queue that is aimed at, in ms and in packets of full size; and how fast the rate goes there, a
-/// second.
+/// second: up by so many bit/s and so much of it, down by so much of it. So calls that share a bottleneck converge.
 const CRUISE: (f64, f64) = (1.0, 0.6);
-const CRUISE_UP: f64 = 0.10;
+const CRUISE_UP: (f64, f64) = (20_000.0, 0.02);
 const CRUISE_DOWN: f64 = 0.40;
 /// The time in which a queue is to be drained, in ms.
 const DRAIN: f64 = 250.0;
@@ -80,6 +78,19 @@ const FRAGMENT_TIME: f64 = 0.022;
 const ACKNOWLEDGED: Duration = Duration::from_millis(100);
 /// The window below follows the estimate down so late.
 const HOLD: Duration = Duration::from_millis(1000);
+/// So much of what the set-up carried is assumed at first; both directions overlap in part.
+const ASSUMED: f64 = 0.8;
+/// Before the first report, pictures worth so much of the estimate may be out.
+const UNTOLD: Duration = Duration::from_millis(200);
+/// Probes wait until the least delay has stood for so many ms.
+const SETTLED: i64 = 100;
+/// Where the capacity is known, a probe needs a sign that it has grown: an estimate above it and no queue. Without one it is looked
+/// into so often, by less.
+const LOOK: Duration = Duration::from_secs(3);
+/// Below this estimate, in bit/s, a probe would stand in a voice's way.
+const PROBED: f64 = 60_000.0;
+/// After a silence in which nearly all came, so much of what was sent before is sent again.
+const RESUMED: f64 = 0.8;
 /// How long a dip lasts, and how long until another one at first.
 const DIP: (Duration, Duration) = (Duration::from_millis(700), Duration::from_secs(8));
 /// How much of the target is sent in a dip.
@@ -126,6 +137,8 @@ pub struct RateControl {
     sent: (Time, u64, f64),
     /// Since when nothing comes back, and when the estimate was last reduced for it.
     silent: Option<Time>,
+    /// The estimate before that.
+    spoken: f64,
     /// Sending less for a moment, to see whether less gets lost: until when, when next, and how long to wait then.
     dip: (Time, Time, Duration),
     dipped: bool,
@@ -163,6 +176,7 @@ impl RateControl {
             grown: now,
             sent: (now, 0, 0.0),
             silent: None,
+            spoken: START_RATE,
             dip: (now, now, DIP.1),
             dipped: false,
             link_loss: 0.0,
@@ -174,6 +188,15 @@ impl RateControl {
         };
         control.pace(now);
         control
+    }
+
+    /// What the set-up of the call tells of the way, in bit/s: bytes that went to and fro over the time that they took. Without effect
+    /// once a report has come.
+    pub fn assume(&mut self, now: Time, bits_per_second: f64) {
+        if self.reports == 0 {
+            self.estimate = (ASSUMED * bits_per_second).clamp(MIN_RATE, START_RATE).min(self.ceiling());
+            self.pace(now);
+        }
     }
 
     /// Sets the most that is wanted, in bit/s.
@@ -222,15 +245,20 @@ impl RateControl {
         self.reports += 1;
         if self.silent.take().is_some() {
             self.thaw(now);
+            let came = news.judged.iter().filter(|packet| !packet.lost).count();
+            if came * 20 >= news.judged.len() * 19 {
+                self.estimate = self.estimate.max(RESUMED * self.spoken);
+            }
         }
         if let Some(sample) = news.round_trip {
             self.round_trip = Some(self.round_trip.map_or(sample, |srtt| (srtt * 7 + sample) / 8));
         }
         for packet in &news.received {
-            self.queue.add(packet.arrival, packet.arrival - packet.sent.as_micros() as i64);
+            let delay = packet.arrival - packet.sent.as_micros() as i64;
+            self.queue.add(packet.arrival, delay);
             self.trend.add(packet.sent, packet.arrival);
             self.delivered.add(packet.arrival, packet.size);
-            self.prober.received(packet);
+            self.prober.received(packet, self.queue.waited(delay));
         }
         let mut observed = false;
         for packet in &news.judged {
@@ -305,7 +333,8 @@ impl RateControl {
                     self.capacity = None;
                 }
             }
-            if !shown.passed && shown.rate > self.estimate * 0.9 {
+            // What a busy receiver told too late of would be learned as well; so only what fits.
+            if !shown.passed && (0.9..1.1).contains(&(shown.rate / self.estimate)) {
                 self.learn(shown.rate);
             }
             self.prober.learned(now, more.then_some(shown.rate));
@@ -326,8 +355,15 @@ impl RateControl {
         (self.fragment() as f64 + 90.0) * 8.0 / self.estimate * 1000.0
     }
 
+    /// How much delays vary by themselves, in ms: three deviations of the least ones, without what pictures cause (a packet
+    /// more or less before them), which varies independently.
+    fn noise(&self) -> f64 {
+        let (all, own) = (3.0 * self.queue.variation(), self.packet_time().min(60.0));
+        (all * all - own * own).max(0.0).sqrt()
+    }
+
     fn is_overused(&self) -> bool {
-        let noise = 3.0 * self.queue.variation();
+        let noise = self.noise();
         let packets = self.packet_time().min(60.0);
         let growing =
             self.trend.usage() == Usage::Over && self.queue.least_within(100) > 6.0 + packets + noise;
@@ -340,7 +376,7 @@ impl RateControl {
         self.learn(delivered);
         // Never up: what was in the queue may come in a rush.
         // Where delays vary much by themselves it may be a false alarm.
-        let decrease = if self.queue.variation() > NOISY { FALSE_ALARM } else { DECREASE };
+        let decrease = if self.noise() > NOISY { FALSE_ALARM } else { DECREASE };
         self.estimate = (delivered * decrease).min(self.estimate * 0.97);
         self.overused = Some(now);
         self.prober.refuted(now, delivered);
@@ -366,8 +402,7 @@ impl RateControl {
         if known {
             return self.cruise(passed);
         }
-        let waiting =
-            self.queue.least_within(250) > 10.0 + self.packet_time().min(60.0) + self.queue.variation();
+        let waiting = self.queue.least_within(250) > 10.0 + self.packet_time().min(60.0) + self.noise() / 3.0;
         if waiting || self.is_app_limited() || self.trend.usage() != Usage::Normal {
             return;
         }
@@ -389,11 +424,10 @@ impl RateControl {
     fn cruise(&mut self, passed: f64) {
         let packet = self.packet_time();
         let aim = CRUISE.0 + CRUISE.1 * packet * (packet / 20.0).sqrt();
-        let noise = (3.0 * self.queue.variation() - QUIET).max(0.0);
-        let waits = (self.queue.least_within(100) - noise).max(0.0);
+        let waits = (self.queue.least_within(100) - self.noise()).max(0.0);
         let off = ((aim - waits) / aim).clamp(-1.0, 1.0);
         if off > 0.0 && !self.is_app_limited() {
-            self.estimate += CRUISE_UP * off * self.estimate * passed;
+            self.estimate += (CRUISE_UP.0 + CRUISE_UP.1 * self.estimate) * off * passed;
         } else if off < 0.0 {
             self.estimate += CRUISE_DOWN * off * self.estimate * passed;
         }
@@ -406,11 +440,12 @@ impl RateControl {
     fn pace(&mut self, now: Time) {
         let rate = match self.prober.sending() {
             Some((probe, _)) => probe,
+            // What the way carries is not known yet.
+            None if self.reports == 0 => self.estimate,
             // Where there is room enough, a picture need not be stretched over its whole interval.
             None if self.estimate > self.most => self.estimate * 3.0,
             // Short queues lose what comes too fast for them.
-            None if self.loss.recent() > 0.01 || self.capacity.is_some() => self.target_exact() * 1.15,
-            None => self.target_exact() * 1.4,
+            None => self.target_exact() * 1.15,
         };
         self.pacer.set_rate(now, rate);
     }
@@ -421,17 +456,27 @@ impl RateControl {
             // Nothing comes back. Either nothing arrives, or so much that no report gets through.
             if self.silent.replace(now).is_none() {
                 self.prober.stop(now);
+                self.spoken = self.estimate;
             }
             self.estimate = (self.estimate * SILENT_DECREASE).max(MIN_RATE);
         }
         if self.prober.is_due(now) {
             let waiting = self.queue.least_within(100);
-            let calm = waiting < 10.0 + self.packet_time() + self.queue.variation() && !self.is_overused();
+            let calm = self.queue.is_settled(SETTLED)
+                && waiting < 10.0 + self.packet_time() + self.noise() / 3.0
+                && !self.is_overused();
             let room =
-                self.silent.is_none() && self.estimate < self.ceiling() * 0.98 && self.estimate >= 60_000.0;
-            match (room, calm) {
+                self.silent.is_none() && self.estimate < self.ceiling() * 0.98 && self.estimate >= PROBED;
+            let sign = self
+                .capacity
+                .is_none_or(|(mean, _)| self.estimate > mean && waiting < 3.0 + self.packet_time() / 4.0);
+            let look = self.prober.begun().is_none_or(|at| now.since(at) > LOOK);
+            match (room, calm && (sign || look)) {
                 (true, true) => {
-                    self.prober.begin((self.estimate * 2.0).min(self.ceiling() * 1.1), self.loss.recent());
+                    let before = self.queue.least_within(250) + self.noise();
+                    let times = if sign { 2.0 } else { 1.5 };
+                    let rate = (self.estimate * times).min(self.ceiling() * 1.1);
+                    self.prober.begin(now, rate, self.loss.recent(), before);
                 }
                 (true, false) => self.prober.postpone(now + Duration::from_millis(100)),
                 (false, _) => self.prober.learned(now, None),
@@ -481,6 +526,9 @@ impl RateControl {
 
     /// How many bytes may be out without an answer: more than the path and the wait for a report explain is too much.
     fn allowance(&self) -> u64 {
+        if self.reports == 0 {
+            return (self.estimate / 8.0 * UNTOLD.as_secs_f64()) as u64 + 1200;
+        }
         let answer = self.round_trip().as_secs_f64() + 0.35;
         (self.target_exact() / 8.0 * answer * 1.25) as u64 + 2400
     }
@@ -506,7 +554,7 @@ impl RateControl {
     }
 
     fn target_exact(&self) -> f64 {
-        let noise = 8.0 + self.packet_time().min(60.0) + self.queue.variation();
+        let noise = 8.0 + self.packet_time().min(60.0) + self.noise() / 3.0;
         let excess = (self.queue.least_within(100) - noise).max(0.0);
         let drain = (1.0 - excess / DRAIN).max(0.1);
         let dip = if self.dipped { DIPPED } else { 1.0 };

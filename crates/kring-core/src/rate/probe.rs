@@ -14,6 +14,8 @@ const PACKETS: f64 = 5.0;
 const MAX_BYTES: u32 = 40_000;
 /// So long its packets are waited for, beyond the round trip.
 const PATIENCE: Duration = Duration::from_millis(400);
+/// Arrivals that come so much (of the burst's length) closer together than they were sent are not taken at face value.
+const SQUEEZED: f64 = 0.15;
 /// The time between bursts after one that showed more, and the longest.
 const INTERVAL: (Duration, Duration) = (Duration::from_millis(800), Duration::from_millis(2000));
 /// Between one of which too little came and the next.
@@ -55,6 +57,11 @@ struct Flight {
     bytes: u32,
     received: u32,
     judged: u32,
+    /// How long packets waited before it, and what their delays vary by themselves; how long its first and last waited. In ms.
+    before: f64,
+    waited: (f64, f64),
+    /// By how much packets came closer together than they were sent, in µs.
+    squeezed: i64,
 }
 
 /// Sends bursts and reads what became of them.
@@ -64,6 +71,7 @@ pub(super) struct Prober {
     flight: Option<Flight>,
     next_id: u32,
     next_at: Time,
+    begun: Option<Time>,
     interval: Duration,
     /// The longest time between bursts; longer where they mislead.
     most: Duration,
@@ -82,6 +90,7 @@ impl Prober {
             flight: None,
             next_id: 0,
             next_at: now,
+            begun: None,
             interval: INTERVAL.0,
             most: INTERVAL.1,
             success: None,
@@ -100,13 +109,20 @@ impl Prober {
         (self.burst.is_none() && self.flight.is_none()).then_some(self.next_at)
     }
 
+    /// When the last one began.
+    pub(super) fn begun(&self) -> Option<Time> {
+        self.begun
+    }
+
     /// No burst for so long.
     pub(super) fn postpone(&mut self, until: Time) {
         self.next_at = self.next_at.max(until);
     }
 
-    /// Begins a burst at `rate` bit/s; of more packets where many get lost.
-    pub(super) fn begin(&mut self, rate: f64, loss: f64) {
+    /// Begins a burst at `rate` bit/s; of more packets where many get lost. `before` is how long, in ms, a packet may wait
+    /// without it.
+    pub(super) fn begin(&mut self, now: Time, rate: f64, loss: f64, before: f64) {
+        self.begun = Some(now);
         let bytes = (rate / 8.0 * LENGTH.as_secs_f64()).clamp(800.0, f64::from(MAX_BYTES)) as u32;
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
@@ -128,6 +144,9 @@ impl Prober {
             bytes: 0,
             received: 0,
             judged: 0,
+            before,
+            waited: (0.0, 0.0),
+            squeezed: 0,
         });
     }
 
@@ -161,18 +180,29 @@ impl Prober {
         }
     }
 
-    /// Takes a packet that was received.
-    pub(super) fn received(&mut self, packet: &Received) {
+    /// Takes a packet that was received, and how long it waited, in ms.
+    pub(super) fn received(&mut self, packet: &Received, waited: f64) {
         let Some(flight) = self.flight.as_mut().filter(|f| packet.probe == Some(f.id)) else { return };
         flight.received += 1;
         flight.bytes += packet.size;
         flight.last_size = packet.size;
+        let before = flight.came;
         match &mut flight.came {
             None => {
                 flight.came = Some((packet.arrival, packet.arrival));
                 flight.first_size = packet.size;
+                flight.waited = (waited, waited);
             }
-            Some((_, last)) => *last = packet.arrival.max(*last),
+            Some((_, last)) => {
+                if packet.arrival >= *last {
+                    flight.waited.1 = waited;
+                }
+                *last = packet.arrival.max(*last);
+            }
+        }
+        if let (Some((_, sent)), Some((_, came))) = (flight.gone, before) {
+            let apart = packet.sent.since(sent).as_micros() as i64;
+            flight.squeezed += (apart - (packet.arrival - came).max(0)).max(0);
         }
         flight.gone = Some((flight.gone.map_or(packet.sent, |(first, _)| first), packet.sent));
     }
@@ -207,11 +237,16 @@ impl Prober {
         // Bytes between the first and the last, over the time between them, at both ends.
         let (first, last) = flight.gone?;
         let sent_in = last.since(first).as_secs_f64().max(0.000_5);
-        let came_in = (came_last - came_first) as f64 / 1e6;
+        let apart = (came_last - came_first) as f64 / 1e6;
         // What went out in a clump tells nothing of more than was meant.
         let sent = (f64::from(flight.bytes - flight.last_size) * 8.0 / sent_in).min(flight.rate);
+        // A receiver that was busy takes what came meanwhile at once, as if it had come faster than it did. But then what came
+        // first was held up; so the queue that the last one found tells, if it is longer than the first one's.
+        let queued = (flight.waited.1 - flight.before.min(flight.waited.0)).max(0.0) / 1e3;
+        let squeezed = flight.squeezed as f64 / 1e6 > SQUEEZED * sent_in;
+        let came_in = if squeezed { apart.max(sent_in + queued) } else { apart };
         let came = (f64::from(flight.bytes - flight.first_size) * 8.0 / came_in).min(flight.rate);
-        if came_in < 0.7 * sent_in.max(LENGTH.as_secs_f64() / 3.0) {
+        if apart < 0.7 * sent_in.max(LENGTH.as_secs_f64() / 3.0) {
             // Held back and let go at once, by the network or a receiver that was busy: they tell nothing of rates.
             self.next_at = now + AGAIN;
             return None;

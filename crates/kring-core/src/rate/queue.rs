@@ -12,6 +12,8 @@ use std::collections::VecDeque;
 const SPAN: i64 = 50_000;
 /// So many spans are remembered: ten seconds.
 const SPANS: i64 = 200;
+/// The base has fallen if by more than this, in µs.
+const FELL: i64 = 3_000;
 /// Variation is taken over so many spans.
 const VARIATION_SPANS: i64 = 10;
 
@@ -26,6 +28,8 @@ struct Span {
 pub(super) struct QueueDelay {
     spans: VecDeque<Span>,
     base: i64,
+    /// When, by arrivals, the base last fell by more than [`FELL`].
+    fell: i64,
     /// Smoothed standard deviation of the spans' least delays.
     variation: f64,
     measured: i64,
@@ -48,7 +52,21 @@ impl QueueDelay {
         {
             self.spans.pop_front();
         }
-        self.base = self.spans.iter().map(|s| s.least).min().unwrap_or(delay).min(delay);
+        let base = self.spans.iter().map(|s| s.least).min().unwrap_or(delay).min(delay);
+        if self.spans.len() == 1 || base < self.base - FELL {
+            self.fell = arrival;
+        }
+        self.base = base;
+    }
+
+    /// Whether the base has stood for `millis`: before, what there was of a queue may be taken for the way itself.
+    pub(super) fn is_settled(&self, millis: i64) -> bool {
+        self.spans.back().is_some_and(|last| (last.index + 1) * SPAN - self.fell > millis * 1000)
+    }
+
+    /// How long a packet with that one-way delay (any offset) waited, in ms.
+    pub(super) fn waited(&self, delay: i64) -> f64 {
+        (delay - self.base).max(0) as f64 / 1000.0
     }
 
     /// Every half a second: how much did it vary?
@@ -64,8 +82,8 @@ impl QueueDelay {
         let mean = recent.iter().sum::<f64>() / recent.len() as f64;
         let variance = recent.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / recent.len() as f64;
         // A queue that builds up varies once; jitter does all the time.
-        let step = variance.sqrt().min(self.variation * 1.5 + 4_000.0) - self.variation;
-        self.variation += step * if step > 0.0 { 0.2 } else { 0.3 };
+        let step = variance.sqrt().min(self.variation * 2.0 + 8_000.0) - self.variation;
+        self.variation += step * if step > 0.0 { 0.4 } else { 0.3 };
     }
 
     fn recent(&self, index: i64, spans: i64) -> impl Iterator<Item = &Span> {

@@ -19,6 +19,30 @@ const KEPT: usize = 200 * MS;
 /// The longest concealment at once.
 const LONGEST: usize = 120 * MS;
 
+/// The time of each block: they follow on each other evenly, while the thread that asks for them is now and then a few
+/// milliseconds late. Taken for a longer delay, that would be cut away and missed with the next block.
+#[derive(Default)]
+struct Beat {
+    next: Option<Time>,
+}
+
+impl Beat {
+    /// A block is taken up in so many parts of what it is off.
+    const GAIN: u32 = 32;
+    /// Farther off, the device has stood still.
+    const LOST: Duration = Duration::from_millis(60);
+
+    /// The time of the next block, of so many samples, if it is asked for at `now`.
+    fn step(&mut self, now: Time, samples: usize) -> Time {
+        let (early, late) =
+            self.next.map_or((Beat::LOST, Beat::LOST), |next| (next.since(now), now.since(next)));
+        let kept = |off: Duration| off * (Beat::GAIN - 1) / Beat::GAIN;
+        let at = if early.max(late) < Beat::LOST { now + kept(early) - kept(late) } else { now };
+        self.next = Some(at + Duration::from_micros(samples as u64 * 1000 / MS as u64));
+        at
+    }
+}
+
 /// One voice that plays.
 pub(crate) struct Voice {
     jitter: JitterBuffer,
@@ -26,6 +50,7 @@ pub(crate) struct Voice {
     /// What was played lately, and from `next` on what is to be played.
     sound: Vec<f32>,
     next: usize,
+    beat: Beat,
     /// Samples that stretching added and left out.
     pub(crate) stretched: (u64, u64),
     /// Whether what was added last came from the network or was made up.
@@ -40,6 +65,7 @@ impl Voice {
             decoder,
             sound: Vec::new(),
             next: 0,
+            beat: Beat::default(),
             stretched: (0, 0),
             what: Played::Waiting,
         }
@@ -54,6 +80,7 @@ impl Voice {
 
     /// Fills `block` with what is to be heard from `now` on.
     pub(crate) fn play(&mut self, now: Time, block: &mut [f32]) -> Played {
+        let now = self.beat.step(now, block.len());
         while self.ready() < block.len() {
             self.add(now, block.len());
         }
@@ -129,9 +156,10 @@ impl Voice {
             }
         };
         if changed > 0 {
-            let count = if pace.change > 0 { &mut self.stretched.0 } else { &mut self.stretched.1 };
+            let longer = pace.change > 0;
+            let count = if longer { &mut self.stretched.0 } else { &mut self.stretched.1 };
             *count += changed as u64;
-            self.jitter.stretched();
+            self.jitter.stretched(if longer { changed as i64 } else { -(changed as i64) } * 1000 / MS as i64);
         }
     }
 
@@ -146,4 +174,32 @@ impl Voice {
 
 fn samples(duration: Duration) -> usize {
     (duration.as_micros() as usize).saturating_mul(MS) / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_is_late_now_and_then_keeps_the_beat_and_a_slower_clock_is_followed() {
+        let mut beat = Beat::default();
+        let mut off = Duration::ZERO;
+        for n in 0..4000u64 {
+            // 200 ppm slower; late by up to 4 ms each tenth time.
+            let due = Time::from_micros(1_000_000 + n * 5_001);
+            let late = if n % 10 == 9 { Duration::from_millis(4) } else { Duration::ZERO };
+            let at = beat.step(due + late, 240);
+            if n > 500 {
+                off = off.max(at.since(due)).max(due.since(at));
+            }
+        }
+        assert!(off < Duration::from_millis(1), "{off:?}");
+    }
+
+    #[test]
+    fn a_device_that_stood_still_is_taken_at_its_word() {
+        let mut beat = Beat::default();
+        beat.step(Time::from_millis(1000), 240);
+        assert_eq!(beat.step(Time::from_millis(1200), 240), Time::from_millis(1200));
+    }
 }

@@ -33,9 +33,12 @@ const DEEP: Duration = Duration::from_millis(200);
 const ASSUMED_LOSS: f32 = 0.01;
 /// How long a lower loss has to last before less is sent for it.
 const CALM: Duration = Duration::from_secs(8);
-/// How long a higher rate has to last, and how much of it has to do, before frames get shorter.
+/// How long a higher rate has to last, and how much of it has to do, before frames get shorter: seconds where it is just
+/// enough, a moment where half of it would do.
 const ROOM: Duration = Duration::from_secs(3);
 const ROOM_PERCENT: u32 = 88;
+const AMPLE: Duration = Duration::from_millis(300);
+const AMPLE_PERCENT: u32 = 50;
 /// Rates are used in steps of so many bit/s, so that packets keep their size while the estimate breathes; the finer
 /// ones below 16 kbit/s.
 const RATE_STEPS: [u32; 2] = [400, 2_000];
@@ -127,7 +130,9 @@ impl AudioPlanner {
             // Shorter frames only if they are there to stay.
             let cautious = self.fit(rate / 100 * ROOM_PERCENT, state);
             let since = *self.room_since.get_or_insert(now);
-            if cautious.duration >= old.duration || now.since(since) < ROOM {
+            let ample = self.fit(rate / 100 * AMPLE_PERCENT, state).duration < old.duration;
+            let room = if ample { AMPLE } else { ROOM };
+            if cautious.duration >= old.duration || now.since(since) < room {
                 if cautious.duration >= old.duration {
                     self.room_since = None;
                 }
@@ -185,7 +190,8 @@ impl AudioPlanner {
         // more than the codec's own redundancy.
         let none = duration > LONGEST_COPIED || !self.seen && duration > LONGEST_ASSUMED;
         let wanted = if none { 1 } else { self.wanted };
-        (wanted.min(2)..=wanted).rev().find_map(|times| {
+        let least_times = if self.seen { wanted.min(2) } else { 1 };
+        (least_times..=wanted).rev().find_map(|times| {
             let codec = codec_rate(rate, duration, times).min(most);
             (codec >= least).then(|| self.build(duration, codec, times, state))
         })

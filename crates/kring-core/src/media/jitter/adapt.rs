@@ -63,10 +63,10 @@ fn patience_short(excess: i64) -> Duration {
 /// Between two cuts into speech when the delay is too long: a large excess hurts the conversation more than they do.
 fn patience_long(excess: i64) -> Duration {
     Duration::from_millis(match excess {
-        ..12_000 => 6000,
-        12_000..25_000 => 2000,
-        25_000..60_000 => 500,
-        60_000..120_000 => 150,
+        ..25_000 => 6000,
+        25_000..60_000 => 2500,
+        60_000..120_000 => 500,
+        120_000..250_000 => 100,
         _ => 0,
     })
 }
@@ -92,8 +92,8 @@ mod tests {
     fn silence_may_be_changed_at_once_and_speech_the_sooner_the_more_there_is_to_do() {
         let first = Adaptation::default().decide(Time::ZERO, 9_000);
         assert_eq!(first, Pace { change: -9_000, loud: false, merge: false });
-        assert_eq!(loud_after(20_000), Some(2000));
-        assert_eq!(loud_after(30_000), Some(500));
+        assert_eq!(loud_after(30_000), Some(2500));
+        assert_eq!(loud_after(70_000), Some(500));
         assert_eq!(loud_after(300_000), Some(0));
         assert_eq!(loud_after(-10_000), Some(100));
     }
@@ -101,9 +101,9 @@ mod tests {
     #[test]
     fn one_change_is_followed_by_another_wait() {
         let mut adaptation = Adaptation::default();
-        assert!(!adaptation.decide(Time::ZERO, 30_000).loud);
-        assert!(adaptation.decide(Time::from_millis(500), 30_000).loud);
+        assert!(!adaptation.decide(Time::ZERO, 70_000).loud);
+        assert!(adaptation.decide(Time::from_millis(500), 70_000).loud);
         adaptation.moved(Time::from_millis(500));
-        assert!(!adaptation.decide(Time::from_millis(990), 30_000).loud);
+        assert!(!adaptation.decide(Time::from_millis(990), 70_000).loud);
     }
 }

@@ -28,7 +28,8 @@ const RELEASE: Duration = Duration::from_millis(500);
 
 /// The delay of one track's packets, all in µs.
 ///
-/// An *offset* is arrival minus capture: the delay plus the unknown difference of the two clocks.
+/// An *offset* is arrival minus the end of capture: the delay plus the unknown difference of the two clocks. A packet's
+/// own length is no part of it, so that shorter packets are played earlier at once.
 #[derive(Debug, Default)]
 pub(super) struct NetworkDelay {
     /// The smallest offset of each second.
@@ -45,20 +46,20 @@ pub(super) struct NetworkDelay {
 
 impl NetworkDelay {
     /// Takes in a packet that arrived at `now`. The target need not cover more than `most` of its delay.
-    pub(super) fn push(&mut self, now: Time, capture: u64, most: Duration) {
-        let offset = offset(now, capture);
+    pub(super) fn push(&mut self, now: Time, captured: u64, most: Duration) {
+        let offset = offset(now, captured);
         if let Some(before) = self.latest.replace(offset) {
             // RFC 3550, section 6.4.1 and appendix A.8.
             let step = offset.saturating_sub(before).unsigned_abs().min(3_000_000);
             self.jitter16 = (self.jitter16 + step).saturating_sub((self.jitter16 + 8) >> 4);
         }
         self.push_minimum(now.as_micros() / 1_000_000, offset);
-        self.cover(now, capture, most);
+        self.cover(now, captured, most);
     }
 
-    /// Takes in that what was captured at `capture` can be played from `now` on, though its packet did not come.
-    pub(super) fn cover(&mut self, now: Time, capture: u64, most: Duration) {
-        let offset = offset(now, capture);
+    /// Takes in that what was captured until `captured` can be played from `now` on, though its packet did not come.
+    pub(super) fn cover(&mut self, now: Time, captured: u64, most: Duration) {
+        let offset = offset(now, captured);
         let old = |&(at, _): &(Time, i64)| now.since(at) > WINDOW;
         while self.window.front().is_some_and(old) || self.window.len() >= MAX_SAMPLES {
             self.window.pop_front();
@@ -102,14 +103,14 @@ impl NetworkDelay {
         self.minima.iter().map(|&(_, least)| least).min()
     }
 
-    /// How far sound captured at `capture` is behind the fastest packet if it is played at `now`.
-    pub(super) fn beyond_baseline(&self, now: Time, capture: u64) -> i64 {
-        self.baseline().map_or(0, |baseline| offset(now, capture).saturating_sub(baseline))
+    /// How far a packet captured until `captured` is behind the fastest one if it is played at `now`.
+    pub(super) fn beyond_baseline(&self, now: Time, captured: u64) -> i64 {
+        self.baseline().map_or(0, |baseline| offset(now, captured).saturating_sub(baseline))
     }
 
     /// How far the capture time is from what the packet before it leads to expect.
-    pub(super) fn surprise(&self, now: Time, capture: u64) -> u64 {
-        self.latest.map_or(0, |before| offset(now, capture).abs_diff(before))
+    pub(super) fn surprise(&self, now: Time, captured: u64) -> u64 {
+        self.latest.map_or(0, |before| offset(now, captured).abs_diff(before))
     }
 
     /// The delay that would have covered most packets, with a margin.
@@ -128,8 +129,8 @@ pub(super) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn offset(now: Time, capture: u64) -> i64 {
-    let apart = i128::from(now.as_micros()) - i128::from(capture);
+fn offset(now: Time, captured: u64) -> i64 {
+    let apart = i128::from(now.as_micros()) - i128::from(captured);
     i64::try_from(apart).unwrap_or(if apart < 0 { i64::MIN } else { i64::MAX })
 }
 

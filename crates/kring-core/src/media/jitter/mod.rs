@@ -179,7 +179,7 @@ impl JitterBuffer {
             let starved = self.position.is_none() && self.passed.is_some();
             let most = if starved { START_LIMIT } else { MAX_DELAY };
             self.cover(&packet, reach, most);
-            self.network.push(self.arrived, packet.capture, most);
+            self.network.push(self.arrived, end(&packet), most);
         }
         if self.is_late(&packet) {
             return;
@@ -206,8 +206,8 @@ impl JitterBuffer {
         let missing = packet.frame_id.saturating_sub(newest).saturating_sub(1);
         let reached = reach.min(MAX_DELAY).as_micros() / packet.duration.as_micros().max(1);
         for n in 1..=missing.min(reached as u32) {
-            let capture = packet.capture.saturating_sub(u64::from(n) * packet.duration.as_micros() as u64);
-            self.network.cover(self.arrived, capture, most);
+            let before = u64::from(n) * packet.duration.as_micros() as u64;
+            self.network.cover(self.arrived, end(packet).saturating_sub(before), most);
         }
     }
 
@@ -222,7 +222,7 @@ impl JitterBuffer {
             return true;
         }
         let old_id = apart < -micros(JUMP);
-        if !old_id && self.network.surprise(self.arrived, packet.capture) <= JUMP.as_micros() as u64 {
+        if !old_id && self.network.surprise(self.arrived, end(packet)) <= JUMP.as_micros() as u64 {
             self.contradictions = 0;
             return true;
         }
@@ -247,7 +247,7 @@ impl JitterBuffer {
         if self.arrived.since(*self.late_since.get_or_insert(self.arrived)) > ALL_LATE {
             self.resync();
             self.seen.insert(packet.frame_id);
-            self.network.push(self.arrived, packet.capture, MAX_DELAY);
+            self.network.push(self.arrived, end(packet), MAX_DELAY);
             return false;
         }
         self.stats.discarded += 1;
@@ -323,9 +323,13 @@ impl JitterBuffer {
         next.is_some_and(|next| self.held.contains_key(&next)) && self.run.is_zero()
     }
 
-    /// Notes that sound was made longer or shorter, so that the next change of speech waits its turn.
-    pub fn stretched(&mut self) {
+    /// Notes that sound was made longer or shorter by so many µs: the next change of speech waits its turn, and what is pulled next
+    /// is heard so much later or earlier.
+    pub fn stretched(&mut self, change: i64) {
         self.adaptation.moved(self.now);
+        if change < 0 {
+            self.now = Time::from_micros(self.now.as_micros().saturating_sub(change.unsigned_abs()));
+        }
     }
 
     /// Begins to play once the oldest packet has waited for the target delay; what is far older is left out.
@@ -416,7 +420,7 @@ impl JitterBuffer {
     }
 
     fn delay_of(&self, packet: &AudioPacket) -> i64 {
-        self.network.beyond_baseline(self.now, packet.capture)
+        self.network.beyond_baseline(self.now, end(packet))
     }
 
     fn target(&self) -> i64 {
@@ -447,6 +451,12 @@ impl JitterBuffer {
         let target = Duration::from_micros(self.target().unsigned_abs());
         JitterStats { target, jitter: self.network.jitter(), ..self.stats }
     }
+}
+
+/// When a packet's last sample was captured, before which it cannot have been sent: packets of whatever length are
+/// compared by it.
+fn end(packet: &AudioPacket) -> u64 {
+    packet.capture.saturating_add(packet.duration.as_micros() as u64)
 }
 
 /// How far ahead of `position` a packet begins, in µs.
