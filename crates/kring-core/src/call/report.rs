@@ -38,6 +38,11 @@ pub struct Report {
 
 /// The field that tells of arrivals.
 const ARRIVALS: u64 = 9;
+/// A field that means nothing (GREASE).
+const FILLER: u64 = 33;
+/// What the counts take, in bytes, filled up: seven numbers below 2³⁰, and the filler's own two bytes. How long sound waits
+/// to be played, and how much of it was made up, depends a little on what was said, and must not show.
+const COUNTS_LEN: usize = 7 * 6 + 2;
 
 impl Report {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
@@ -50,9 +55,12 @@ impl Report {
             self.playout.pictures_shown,
             self.playout.audio_delay_us,
         ];
+        let start = out.len();
         for (kind, number) in (1..).zip(numbers) {
             wire::put_number(kind, number, out);
         }
+        let room = COUNTS_LEN.saturating_sub(out.len() - start + 2);
+        wire::put(FILLER, &[0; COUNTS_LEN][..room], out);
     }
 }
 
@@ -156,6 +164,23 @@ mod tests {
         assert_eq!((none, feedback.unwrap().fates.len()), (None, 1));
         report.encode(&mut bytes);
         assert_eq!(decode(&bytes).unwrap().0, Some(report));
+    }
+
+    #[test]
+    fn counts_have_one_size_whatever_they_are() {
+        for number in [0, 63, 64, 20_000, (1 << 30) - 1] {
+            let playout = Playout {
+                audio_played_ms: number,
+                audio_concealed_ms: number / 3,
+                pictures_shown: number,
+                audio_delay_us: number / 7,
+            };
+            let report = Report { received: number, lost: number, jitter_us: number, playout };
+            let mut bytes = Vec::new();
+            report.encode(&mut bytes);
+            assert_eq!(bytes.len(), COUNTS_LEN, "{number}");
+            assert_eq!(decode(&bytes).unwrap().0, Some(report));
+        }
     }
 
     #[test]
