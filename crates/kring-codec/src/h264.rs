@@ -11,10 +11,12 @@
 mod annexb;
 mod decoder;
 mod encoder;
+mod padded;
 
 pub use annexb::{AccessUnits, access_units};
 pub use decoder::H264Decoder;
 pub use encoder::H264Encoder;
+pub use padded::PaddedH264;
 
 use crate::error::{DecodeError, EncodeError};
 use crate::video::{VideoCodec, VideoDecoder, VideoEncoder, VideoSettings};
