@@ -229,9 +229,10 @@ impl Side {
                 let Stage::Live(call) = &mut self.stage else { return };
                 let whole = || parse(&bytes).is_ok_and(|packet| packet.hop.fragment.is_none());
                 let fresh = !parcel.copy && parcel.damage.is_none() && whole();
+                let dropped = call.stats().dropped;
                 call.handle_datagram(now + self.clock, &bytes);
                 if fresh {
-                    around.check.fresh(now, self.who);
+                    around.check.fresh(now, self.who, call.stats().dropped > dropped);
                 }
             }
             Wire::Close(code) => {
@@ -287,7 +288,8 @@ impl Side {
             },
         };
         let (timeouts, now) = (self.scenario.timeouts, around.now + self.clock);
-        let call = Call::new(session, &self.identity, &self.offer, timeouts, now)?;
+        let mut call = Call::new(session, &self.identity, &self.offer, timeouts, now)?;
+        call.set_key_lifetimes(now, self.scenario.people[of(self.who)].keys);
         around.trace.event(around.now, self.who, &"has a session");
         self.stage = Stage::Live(Box::new(call));
         self.done = Some(around.now);
