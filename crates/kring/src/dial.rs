@@ -10,12 +10,15 @@ use crate::event::End;
 use crate::media::Media;
 use crate::shared::Shared;
 use kring_core::call::{Call, EndedBy};
+use kring_core::contact::{Contact, ContactKey};
 use kring_core::handshake::{Binding, DEADLINE, Dial, EXPORTER_LABEL, HandshakeError};
-use kring_core::identity::Fingerprint;
+use kring_core::identity::{Fingerprint, PublicIdentity};
 use kring_core::offer::Offer;
 use kring_core::ticket::Ticket;
+use kring_core::verify::Pin;
 use kring_net::{Closed, Connection};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -91,15 +94,60 @@ impl Drop for Registration<'_> {
     }
 }
 
-pub(crate) async fn dial(common: Arc<Common>, shared: Arc<Shared>, ticket: Ticket, media: Box<Media>) {
-    let end = attempt(&common, &shared, &ticket, media).await;
+/// Whom to dial, where, and by what.
+pub(crate) struct Target {
+    callee: Fingerprint,
+    addresses: Vec<SocketAddr>,
+    /// Tried in this order, each if the one before is refused.
+    by: Vec<By>,
+}
+
+enum By {
+    Ticket(Ticket),
+    Contact(PublicIdentity, ContactKey),
+}
+
+impl Target {
+    pub(crate) fn ticket(ticket: &Ticket) -> Target {
+        Target {
+            callee: ticket.fingerprint(),
+            addresses: ticket.addresses().to_vec(),
+            by: vec![By::Ticket(ticket.clone())],
+        }
+    }
+
+    /// `None` if there is nothing to dial with.
+    pub(crate) fn contact(contact: &Contact) -> Option<Target> {
+        let keys = contact.keys().filter_map(|key| Some(By::Contact(contact.identity()?, key.clone())));
+        let ticket = contact.ticket().filter(|t| t.check(wall()).is_ok()).cloned().map(By::Ticket);
+        let by: Vec<By> = keys.chain(ticket).collect();
+        let (callee, addresses) = (contact.fingerprint(), contact.addresses().to_vec());
+        (!by.is_empty()).then_some(Target { callee, addresses, by })
+    }
+}
+
+pub(crate) async fn dial(
+    common: Arc<Common>,
+    shared: Arc<Shared>,
+    target: Target,
+    expected: Option<Pin>,
+    media: Box<Media>,
+) {
+    // A whole call is in it: too much for a stack.
+    let end = Box::pin(attempt(&common, &shared, &target, expected, media)).await;
     shared.over(end);
 }
 
-async fn attempt(common: &Common, shared: &Arc<Shared>, ticket: &Ticket, media: Box<Media>) -> End {
+async fn attempt(
+    common: &Arc<Common>,
+    shared: &Arc<Shared>,
+    target: &Target,
+    expected: Option<Pin>,
+    media: Box<Media>,
+) -> End {
     let (adopt, mut adopted) = mpsc::channel(1);
     let (established_tx, established) = watch::channel(false);
-    let peer = ticket.fingerprint();
+    let peer = target.callee;
     common.dials.insert(peer, Pending { adopt: adopt.clone(), established });
     let registration = Registration { common, peer, adopt };
 
@@ -107,13 +155,15 @@ async fn attempt(common: &Common, shared: &Arc<Shared>, ticket: &Ticket, media: 
     let connected = tokio::select! {
         biased;
         () = shared.hang_up.notified() => return End::HungUp { by: EndedBy::Local },
-        Some(other) = adopted.recv() => {
+        Some(mut other) = adopted.recv() => {
+            other.expected = expected;
             return driver::run(shared, *other, Some(media), Offer::default()).await.end;
         }
-        connected = establish(common, ticket, &offer) => connected,
+        connected = establish(common, target, &offer) => connected,
     };
     let outcome = match connected {
-        Ok(established) => {
+        Ok(mut established) => {
+            established.expected = expected;
             established_tx.send_replace(true);
             driver::run(shared, established, Some(media), offer).await
         }
@@ -128,7 +178,10 @@ async fn attempt(common: &Common, shared: &Arc<Shared>, ticket: &Ticket, media: 
             };
             drop(registration);
             match other {
-                Ok(Some(other)) => driver::run(shared, *other, Some(media), Offer::default()).await.end,
+                Ok(Some(mut other)) => {
+                    other.expected = expected;
+                    driver::run(shared, *other, Some(media), Offer::default()).await.end
+                }
                 _ => End::BothDialled,
             }
         }
@@ -136,20 +189,40 @@ async fn attempt(common: &Common, shared: &Arc<Shared>, ticket: &Ticket, media: 
     }
 }
 
-async fn establish(common: &Common, ticket: &Ticket, offer: &Offer) -> Result<Established, End> {
-    ticket.check(wall()).map_err(|e| End::Handshake(e.into()))?;
-    let connection = connect(common, ticket).await?;
+async fn establish(common: &Arc<Common>, target: &Target, offer: &Offer) -> Result<Established, End> {
+    let mut end = End::Refused;
+    for by in &target.by {
+        match establish_by(common, target, by, offer).await {
+            // After a crash at either end the other may lack what is the latest here. Anyone on the path can say so too;
+            // all that wins them is another attempt.
+            Err(End::Refused) => end = End::Refused,
+            other => return other,
+        }
+    }
+    Err(end)
+}
+
+async fn establish_by(
+    common: &Arc<Common>,
+    target: &Target,
+    by: &By,
+    offer: &Offer,
+) -> Result<Established, End> {
+    if let By::Ticket(ticket) = by {
+        ticket.check(wall()).map_err(|e| End::Handshake(e.into()))?;
+    }
+    let connection = connect(common, &target.addresses).await?;
     let closing = connection.clone();
-    let shaken = timeout(DEADLINE, shake(common, ticket, connection, offer)).await;
+    let shaken = timeout(DEADLINE, shake(common, by, connection, offer)).await;
     shaken.unwrap_or(Err(End::Handshake(HandshakeError::Noise))).inspect_err(|_| {
         closing.close(crate::event::close::HANDSHAKE);
     })
 }
 
 /// Tries every address, each a little after the one before; the first that answers is taken.
-async fn connect(common: &Common, ticket: &Ticket) -> Result<Connection, End> {
+async fn connect(common: &Common, addresses: &[SocketAddr]) -> Result<Connection, End> {
     let mut attempts = JoinSet::new();
-    for (n, address) in (0..).zip(ticket.addresses().iter().copied()) {
+    for (n, address) in (0..).zip(addresses.iter().copied()) {
         let net = common.net.clone();
         attempts.spawn(async move {
             sleep(STAGGER * n).await;
@@ -173,8 +246,8 @@ async fn connect(common: &Common, ticket: &Ticket) -> Result<Connection, End> {
 }
 
 async fn shake(
-    common: &Common,
-    ticket: &Ticket,
+    common: &Arc<Common>,
+    by: &By,
     connection: Connection,
     offer: &Offer,
 ) -> Result<Established, End> {
@@ -184,9 +257,12 @@ async fn shake(
     };
     let exporter = connection.exporter(EXPORTER_LABEL).ok_or(End::Vanished)?;
     let (mut send, mut recv) = connection.open_stream().await.map_err(closed)?;
-    let (mut dial, hello) =
-        Dial::new(&common.identity, ticket, Binding::Quic(exporter), wall(), &common.provider)
-            .map_err(End::Handshake)?;
+    let (identity, binding, provider) = (&common.identity, Binding::Quic(exporter), &common.provider);
+    let begun = match by {
+        By::Ticket(ticket) => Dial::new(identity, ticket, binding, wall(), provider),
+        By::Contact(peer, key) => Dial::contact(identity, (*peer, key), binding, wall(), provider),
+    };
+    let (mut dial, hello) = begun.map_err(End::Handshake)?;
     let encoded = offer.encode();
     if send.write_all(&hello).await.is_err() {
         return Err(closed(connection.closed().await));
@@ -207,6 +283,6 @@ async fn shake(
         if send.write_all(&bytes).await.is_err() {
             return Err(closed(connection.closed().await));
         }
-        return Ok(Established { connection, send, recv, call });
+        return Ok(Established { connection, send, recv, call, expected: None, common: common.clone() });
     }
 }

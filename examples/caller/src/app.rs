@@ -49,7 +49,7 @@ impl App {
     }
 
     /// Loads the identity and binds the socket. A new identity is saved meanwhile; [`kept`](App::kept) waits for that.
-    pub(crate) fn endpoint(&mut self) -> Result<Endpoint, Failure> {
+    pub(crate) fn endpoint(&mut self, contacts_only: bool, lobby: bool) -> Result<Endpoint, Failure> {
         let loaded = home::identity(self.common.home.home.clone())?;
         if let Some(saving) = loaded.saving {
             let (path, fingerprint) =
@@ -62,7 +62,9 @@ impl App {
                 Ok(())
             }));
         }
-        let endpoint = Endpoint::builder().identity(loaded.identity).bind(self.common.bind).build();
+        let lists = home::open(self.common.home.home.clone())?;
+        let builder = Endpoint::builder().identity(loaded.identity).bind(self.common.bind);
+        let endpoint = builder.home(lists).contacts_only(contacts_only).lobby(lobby).build();
         endpoint.map_err(|error| Failure::new(crate::exit::Exit::Bind, error))
     }
 

@@ -1,8 +1,8 @@
-//! Where the identity is kept. An identity that is there is never replaced.
+//! Where the identity, tickets and contacts are kept. An identity that is there is never replaced.
 
 use crate::exit::{Exit, Failure};
-use kring::Identity;
 use kring::store::{Saving, StoreError};
+use kring::{Home, HomeError, Identity};
 use std::env;
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
@@ -43,6 +43,16 @@ pub(crate) fn identity(named: Option<PathBuf>) -> Result<Loaded, Failure> {
     Ok(Loaded { identity, path, saving })
 }
 
+/// Opens the lists of tickets and contacts.
+pub(crate) fn open(named: Option<PathBuf>) -> Result<Home, Failure> {
+    Home::in_folder(folder(named)?).map_err(failed_list)
+}
+
+/// What went wrong with a list.
+pub(crate) fn failed_list(error: HomeError) -> Failure {
+    Failure::new(Exit::Identity, error)
+}
+
 /// Waits until a new identity is safe on the disk.
 pub(crate) fn kept(saving: Saving) -> Result<(), Failure> {
     saving.wait().map_err(failed)
@@ -67,7 +77,7 @@ pub(crate) fn show(named: Option<PathBuf>) -> Result<Exit, Failure> {
 }
 
 /// Seconds since 1970 as a date and time, UTC.
-fn date(seconds: u64) -> String {
+pub(crate) fn date(seconds: u64) -> String {
     let (mut days, in_day) = (seconds / 86_400, seconds % 86_400);
     let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let mut year = 1970;

@@ -1,21 +1,25 @@
-//! The identity in a file.
+//! What lasts: the identity in a file, and [where](KeyStore) tickets and contacts are kept.
 //!
-//! Guarantee: the file appears whole or not at all, readable by its owner only; one that is there but damaged is never
+//! Guarantee: a file appears whole or not at all, readable by its owner only; one that is there but damaged is never
 //! overwritten.
 
+mod file;
+mod key_store;
+
+pub use key_store::{FileStore, Item, KeyStore, StoreLock, StoreStamp};
+
 use crate::clock::wall;
+use kring_core::KeptError;
 use kring_core::crypto::{CryptoError, default_provider};
 use kring_core::identity::{Identity, IdentityError};
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
-use zeroize::Zeroizing;
 
 /// No identity is longer, in bytes.
-const MAX_LEN: u64 = 4096;
+const MAX_LEN: usize = 4096;
 
-/// Why an identity could not be loaded or kept.
+/// Why something could not be loaded or kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -36,6 +40,14 @@ pub enum StoreError {
         path: PathBuf,
         /// How.
         source: IdentityError,
+    },
+    /// A list of tickets or contacts is damaged; it was left as it is.
+    #[error("{}: {source}. It was left as it is; move it away to begin with none", path.display())]
+    DamagedList {
+        /// Which file.
+        path: PathBuf,
+        /// How.
+        source: KeptError,
     },
     /// Others may read or write the file.
     #[error(
@@ -82,7 +94,7 @@ pub fn open(path: &Path) -> Result<(Identity, Option<Saving>), StoreError> {
         Ok(mut identity) => {
             if identity.renewal_due(wall()) {
                 identity.renew(&*default_provider(), wall())?;
-                save(&identity.encode(), path, true)?;
+                file::write(&identity.encode(), path, true)?;
             }
             Ok((identity, None))
         }
@@ -91,7 +103,7 @@ pub fn open(path: &Path) -> Result<(Identity, Option<Saving>), StoreError> {
             let (bytes, to) = (identity.encode(), path.to_owned());
             let failed = |source| StoreError::Io { doing: "write", path: path.to_owned(), source };
             let thread = std::thread::Builder::new().name("kring-store".into());
-            let thread = thread.spawn(move || save(&bytes, &to, false)).map_err(failed)?;
+            let thread = thread.spawn(move || file::write(&bytes, &to, false)).map_err(failed)?;
             Ok((identity, Some(Saving(thread))))
         }
         Err(error) => Err(error),
@@ -117,37 +129,8 @@ impl Saving {
 /// # Errors
 /// A [`StoreError`].
 pub fn load(path: &Path) -> Result<Identity, StoreError> {
-    let failed = |source| StoreError::Io { doing: "read", path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(StoreError::Permissions { path: path.to_owned(), mode });
-        }
-    }
-    // Reserved in full, so that no copy of the key is left behind by growing.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_LEN as usize + 1));
-    file.take(MAX_LEN + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let bytes = file::read(path, MAX_LEN)?;
     Identity::decode(&bytes).map_err(|source| StoreError::Damaged { path: path.to_owned(), source })
-}
-
-fn save(bytes: &[u8], path: &Path, replace: bool) -> Result<(), StoreError> {
-    let failed = |source| StoreError::Io { doing: "write", path: path.to_owned(), source };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    // tempfile makes it with mode 0600.
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    let kept = if replace { file.persist(path) } else { file.persist_noclobber(path) };
-    kept.map_err(|e| failed(e.error))?;
-    // The name is on disk only once the folder is.
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
-    Ok(())
 }
 
 #[cfg(test)]
