@@ -4,8 +4,8 @@
 //! none that asks for it.
 
 use crate::contact::{ContactOffer, decode_reach, encode_reach};
-use crate::crypto::Provider;
-use crate::handshake::HandshakeError;
+use crate::crypto::{Provider, Secret32};
+use crate::handshake::{HandshakeError, Renew, Renewed};
 use crate::keys::{REPORT_TRACK, SenderKey};
 use crate::offer::{Offer, TrackState};
 use crate::passcode::DoorMessage;
@@ -116,6 +116,16 @@ pub(crate) enum Message {
         track: u8,
     },
     Recording(bool),
+    /// The caller begins a new handshake inside the session.
+    Renew(Renew),
+    /// The callee answers it, and writes under the new keys from here on.
+    Renewed(Renewed),
+    /// The caller writes under the new keys from here on.
+    Switched,
+    /// The sender key of that rotation, not the first, is held here.
+    KeyTaken {
+        rotation: u8,
+    },
     /// Of the exchange that gives the call its code.
     Code(CodeMessage),
     /// Before it rings.
@@ -133,6 +143,10 @@ const T_TRACKS: u64 = 6;
 const T_TRACK_STATE: u64 = 7;
 const T_KEYFRAME_REQUEST: u64 = 8;
 const T_RECORDING: u64 = 9;
+const T_RENEW: u64 = 30;
+const T_RENEWED: u64 = 31;
+const T_SWITCHED: u64 = 32;
+const T_KEY_TAKEN: u64 = 34;
 // 10 to 12 are in `verify/exchange.rs`, 13 to 18 in `passcode/message.rs`.
 const T_CONTACT: u64 = 20;
 const T_REACH: u64 = 21;
@@ -140,7 +154,7 @@ const T_REACH: u64 = 21;
 impl Message {
     /// Whether the channel has to be rekeyed after it.
     pub(crate) fn carries_secret(&self) -> bool {
-        matches!(self, Message::SenderKey(_) | Message::Contact(_))
+        matches!(self, Message::SenderKey(_) | Message::Renew(_) | Message::Contact(_))
     }
 
     /// One field, and sometimes a meaningless one beside it.
@@ -185,6 +199,23 @@ impl Message {
             Message::Recording(on) => {
                 wire::put_number(1, (*on).into(), &mut value);
                 T_RECORDING
+            }
+            Message::Renew(renew) => {
+                value.reserve(renew.message.len() + 64);
+                wire::put_number(1, renew.counter, &mut value);
+                wire::put(4, &*renew.seed, &mut value);
+                wire::put(5, &renew.message, &mut value);
+                T_RENEW
+            }
+            Message::Renewed(renewed) => {
+                wire::put_number(1, renewed.counter, &mut value);
+                wire::put(5, &renewed.message, &mut value);
+                T_RENEWED
+            }
+            Message::Switched => T_SWITCHED,
+            Message::KeyTaken { rotation } => {
+                wire::put_number(1, (*rotation).into(), &mut value);
+                T_KEY_TAKEN
             }
             Message::Code(message) => message.encode(&mut value),
             Message::Door(message) => message.encode(&mut value),
@@ -248,22 +279,32 @@ impl Message {
             T_REACH => Message::Reach(decode_reach(value)?),
             T_SENDER_KEY => {
                 let n = numbers()?;
-                let (mut secret, mut signature) = (None, None);
-                for field in Fields(value) {
-                    match field? {
-                        (4, v) => secret = Some(Zeroizing::new(v.try_into().map_err(|_| Malformed)?)),
-                        (5, v) => signature = Some(v.try_into().map_err(|_| Malformed)?),
-                        _ => {}
-                    }
-                }
+                let (secret, signature) = secret_and_bytes(value)?;
                 Message::SenderKey(SenderKey {
                     epoch: n[1].ok_or(Malformed)?,
                     rotation: n[2].and_then(|n| n.try_into().ok()).ok_or(Malformed)?,
                     leaf: n[3].and_then(|n| n.try_into().ok()).ok_or(Malformed)?,
                     secret: secret.ok_or(Malformed)?,
-                    signature: signature.ok_or(Malformed)?,
+                    signature: signature.and_then(|s| s.try_into().ok()).ok_or(Malformed)?,
                 })
             }
+            T_RENEW => {
+                let (seed, message) = secret_and_bytes(value)?;
+                Message::Renew(Renew {
+                    counter: numbers()?[1].ok_or(Malformed)?,
+                    seed: seed.ok_or(Malformed)?,
+                    message: message.ok_or(Malformed)?.to_vec(),
+                })
+            }
+            T_RENEWED => {
+                let (_, message) = secret_and_bytes(value)?;
+                let message = message.ok_or(Malformed)?.to_vec();
+                Message::Renewed(Renewed { counter: numbers()?[1].ok_or(Malformed)?, message })
+            }
+            T_SWITCHED => Message::Switched,
+            T_KEY_TAKEN => Message::KeyTaken {
+                rotation: numbers()?[1].and_then(|n| n.try_into().ok()).ok_or(Malformed)?,
+            },
             _ => {
                 let code = CodeMessage::decode(kind, value)?.map(Message::Code);
                 let door = DoorMessage::decode(kind, value)?.map(Message::Door);
@@ -271,6 +312,19 @@ impl Message {
             }
         }))
     }
+}
+
+/// Fields 4, a secret of 32 bytes, and 5.
+fn secret_and_bytes(value: &[u8]) -> Result<(Option<Secret32>, Option<&[u8]>), Malformed> {
+    let (mut secret, mut bytes) = (None, None);
+    for field in Fields(value) {
+        match field? {
+            (4, v) => secret = Some(Zeroizing::new(v.try_into().map_err(|_| Malformed)?)),
+            (5, v) => bytes = Some(v),
+            _ => {}
+        }
+    }
+    Ok((secret, bytes))
 }
 
 #[cfg(all(test, feature = "aws-lc"))]

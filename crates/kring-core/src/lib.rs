@@ -31,11 +31,15 @@ pub mod keys;
 pub mod lobby;
 pub mod media;
 pub mod offer;
+#[cfg(all(test, feature = "aws-lc"))]
+mod official;
 pub mod passcode;
 pub mod rate;
 pub mod ticket;
 pub mod time;
 pub mod varint;
+#[cfg(all(test, feature = "aws-lc", feature = "pure-rust"))]
+mod vectors;
 pub mod verify;
 mod wire;
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use kring_core::call::{Call, Event, MAX_MEMORY, Picture};
+use kring_core::call::{Call, Event, KeyLifetimes, MAX_MEMORY, Picture};
 use kring_core::contact::ContactKeyId;
 use kring_core::control::Reason;
 use kring_core::handshake::Role;
@@ -68,7 +68,13 @@ struct Two {
 
 impl Two {
     fn new() -> Two {
-        let sides = pair().map(Side::new);
+        let sides = pair().map(|mut call| {
+            // As often as they may, so that short runs see keys turn over.
+            let lifetimes =
+                KeyLifetimes { sender_key: Duration::from_millis(300), handshake: Duration::from_secs(2) };
+            call.set_key_lifetimes(Time::ZERO, lifetimes);
+            Side::new(call)
+        });
         Two { now: Time::ZERO, sides, answered: false, sent: 0, left: MAX_SEALED }
     }
 
@@ -77,7 +83,7 @@ impl Two {
         // The top bit says who acts.
         let (me, now) = (usize::from(op >> 7), self.now);
         let side = &mut self.sides[me];
-        match op & 0x1f {
+        match op & 0x3f {
             0 => self.now += Duration::from_millis(u64::from(input.u8())),
             1 => self.now += Duration::from_millis(u64::from(input.u16())),
             2 => {
@@ -151,7 +157,15 @@ impl Two {
                     side.call.announce_recording(true);
                 }
             }
-            29 if input.flag() => {
+            29 => {
+                let (track, flags) = (input.u8() & 15, input.u8());
+                let decoded = (flags & 2 != 0).then(|| input.u32() >> (flags >> 3));
+                side.call.set_decoded(now, track, decoded, flags & 1 != 0);
+            }
+            30 => {
+                side.call.picture_feedback(input.u8() & 15);
+            }
+            31 if input.flag() => {
                 // Whom this side expects: nobody, the one who is there, or somebody else.
                 let (pinned, verified) = (input.below(4), input.flag());
                 let identity = if pinned == 1 { side.call.peer() } else { Some([7; 32].into()) };
@@ -160,17 +174,17 @@ impl Two {
                 let changed = matches!(side.call.trust(), Some(Trust::KeyChanged { .. }));
                 assert_eq!(changed, pinned > 1, "another than the expected one is noticed");
             }
-            29 if input.flag() => {
+            31 if input.flag() => {
                 side.call.accept_changed_key();
                 assert!(side.call.trust().is_none_or(|trust| trust.has_media()));
             }
-            29 => side.call.mark_verified(),
-            30 if input.flag() => {
+            31 => side.call.mark_verified(),
+            32 if input.flag() => {
                 let identity = if me == 0 { &WORLD.caller } else { &*WORLD.callee };
                 side.offered |= side.call.is_talking();
                 side.call.offer_contact(identity).expect("the seeded provider never fails");
             }
-            30 => {
+            32 => {
                 let addresses = &WORLD.ticket.addresses()[..input.below(3)];
                 side.call.tell_addresses(&addresses.repeat(usize::from(input.u8() & 7)));
             }
@@ -217,6 +231,7 @@ impl Two {
         let picture = Picture {
             keyframe: flags & 1 != 0,
             discardable: flags & 2 != 0,
+            refers_to: (flags & 0x10 != 0).then(|| self.sent.wrapping_sub(u32::from(flags >> 5))),
             temporal_layer: flags >> 2 & 7,
             spatial_layer: flags >> 5,
             capture: self.now,

@@ -108,8 +108,13 @@ impl People {
     pub(crate) fn agreed(&mut self) {
         let key = self.shared.core(|call| call.take_contact_key()).flatten();
         let (Some(peer), Some(key)) = (self.peer(), key) else { return };
-        let Some(contact) = self.common.home.contact_of(&peer.fingerprint()) else {
-            self.common.met.add(Met { identity: peer, key, addresses: vec![self.from] });
+        let contact = || self.common.home.contact_of(&peer.fingerprint());
+        let known = contact().or_else(|| {
+            self.common.met.add(Met { identity: peer, key: key.clone(), addresses: vec![self.from] });
+            // Somebody kept in this very moment would not find it there.
+            contact()
+        });
+        let Some(contact) = known else {
             return self.shared.events.push(Event::Acquainted { contact: None });
         };
         let (from, shared) = (self.from, self.shared.clone());

@@ -4,7 +4,10 @@
 
 use super::door::{Door, Threshold};
 use super::outbox::Outbox;
+use super::pictures::Pictures;
+use super::protect::Protection;
 use super::receive::Inbox;
+use super::rotate::Turnover;
 use super::verification::Verification;
 use super::{Call, CallStats, DEFAULT_RATE, Peer, Phase, Playout, REPORT_INTERVAL, Timeouts};
 use crate::control::Message;
@@ -17,7 +20,8 @@ use crate::offer::Offer;
 use crate::rate::{RateControl, Share};
 use crate::time::Time;
 use crate::verify::CodeExchange;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 
 impl Call {
     /// The call that a session is for. `offer` is the one sent with `confirm`, at the caller; ignored at the callee.
@@ -27,7 +31,7 @@ impl Call {
     /// randomness.
     pub fn new(
         session: Session,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         offer: &Offer,
         timeouts: Timeouts,
         now: Time,
@@ -50,7 +54,7 @@ impl Call {
     /// As for [`new`](Call::new).
     pub fn at_the_door(
         session: Session,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         door: Door,
         timeouts: Timeouts,
         now: Time,
@@ -76,7 +80,7 @@ impl Call {
     /// [`HandshakeError::Crypto`] without randomness.
     pub fn ahead(
         claimed: Claimed,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         offer: &Offer,
         timeouts: Timeouts,
         now: Time,
@@ -93,7 +97,7 @@ impl Call {
         line: Line,
         peer: Peer,
         peer_offer: Offer,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         timeouts: Timeouts,
         now: Time,
     ) -> Result<Call, HandshakeError> {
@@ -111,11 +115,14 @@ impl Call {
             timeouts,
             began: now,
             own,
+            turnover: Turnover::new(identity.clone(), now),
             tracks: HashMap::new(),
             peer_offer,
             packetiser: Packetiser::default(),
             contact: super::contact::Exchange::default(),
             outbox: Outbox::default(),
+            pictures: Pictures::default(),
+            protection: Protection::default(),
             to_stream: Vec::new(),
             events: VecDeque::new(),
             transport_sequence: 0,
@@ -123,6 +130,8 @@ impl Call {
             interrupted: false,
             next_report: now,
             next_counts: now + REPORT_INTERVAL,
+            reported: now,
+            shown: BTreeMap::new(),
             rate: RateControl::new(now, DEFAULT_RATE),
             share: Share::default(),
             report_frame: 0,

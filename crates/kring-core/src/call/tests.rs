@@ -1,6 +1,8 @@
 mod ahead;
 mod contact;
 mod door;
+mod rotate;
+mod stolen;
 mod verification;
 
 use super::*;
@@ -48,6 +50,11 @@ struct Two {
     connected: bool,
     seen: Vec<(Role, Event)>,
     frames: Vec<(Role, IncomingFrame)>,
+    step: Duration,
+    /// All that was sent so far, by whom, and lost or not.
+    recorded: Vec<(Role, Wire)>,
+    /// A side whose stream stands still.
+    stuck: Option<Role>,
     /// What happened at the callee's door.
     door: Vec<DoorEvent>,
 }
@@ -98,6 +105,9 @@ impl Two {
             connected: true,
             seen: vec![],
             frames: vec![],
+            step: Duration::from_millis(1),
+            recorded: vec![],
+            stuck: None,
             door: vec![],
         }
     }
@@ -119,19 +129,21 @@ impl Two {
         }
     }
 
-    /// Lets `time` pass, 1 ms at a time.
+    /// Lets `time` pass, a step at a time.
     fn run(&mut self, time: Duration) {
         let until = self.now + time;
         while self.now < until {
-            self.now += Duration::from_millis(1);
-            let now = self.now;
+            self.now += self.step;
+            let (now, stuck) = (self.now, self.stuck);
             for role in [Role::Caller, Role::Callee] {
                 let side = self.side(role);
                 if side.poll_timeout().is_some_and(|t| t <= now) {
                     side.handle_timeout(now);
                 }
                 let mut sent = Vec::new();
-                sent.extend(side.poll_stream().map(Wire::Stream));
+                if stuck != Some(role) {
+                    sent.extend(side.poll_stream().map(Wire::Stream));
+                }
                 sent.extend(std::iter::from_fn(|| side.poll_datagram(now)).map(Wire::Datagram));
                 let events: Vec<_> = std::iter::from_fn(|| side.poll_event()).collect();
                 let frames: Vec<_> = std::iter::from_fn(|| side.poll_frame()).collect();
@@ -139,6 +151,7 @@ impl Two {
                 self.door.extend(door);
                 self.seen.extend(events.into_iter().map(|e| (role, e)));
                 self.frames.extend(frames.into_iter().map(|f| (role, f)));
+                self.recorded.extend(sent.iter().map(|w| (role, w.clone())));
                 if self.connected {
                     self.wire.extend(sent.into_iter().map(|w| (now + ONE_WAY, role.other(), w)));
                 }
@@ -191,6 +204,7 @@ fn a_call_rings_is_answered_and_carries_media_both_ways() {
     let picture = Picture {
         keyframe: true,
         discardable: false,
+        refers_to: None,
         temporal_layer: 0,
         spatial_layer: 0,
         capture: two.now,
@@ -237,6 +251,7 @@ fn a_track_takes_what_it_was_announced_for() {
     let picture = Picture {
         keyframe: true,
         discardable: false,
+        refers_to: None,
         temporal_layer: 0,
         spatial_layer: 0,
         capture: now,
@@ -446,6 +461,7 @@ fn reports_measure_the_round_trip_and_carry_what_is_played() {
         audio_concealed_ms: 40,
         pictures_shown: 30,
         audio_delay_us: 7,
+        frozen_ms: 0,
     });
     two.run(Duration::from_secs(1));
     let stats = two.caller.stats();

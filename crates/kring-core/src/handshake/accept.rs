@@ -4,8 +4,8 @@ use super::channel::{MAX_FRAME, put_frame};
 use super::pass::{Admitted, Verdict};
 use super::replay::ReplayCache;
 use super::{
-    Binding, CallId, Channel, F_CALL_ID, F_CERTIFICATE, F_OFFER, F_TIME, F_VERSION, FrameReader, HINT_LEN,
-    HandshakeError, Line, MAX_HANDSHAKE_FRAME, Pass, Role, Session, VERSION, builder,
+    Binding, CallId, Chain, Channel, F_CALL_ID, F_CERTIFICATE, F_OFFER, F_TIME, F_VERSION, FrameReader,
+    HINT_LEN, HandshakeError, Line, MAX_HANDSHAKE_FRAME, Pass, Role, Session, VERSION, builder,
 };
 use crate::contact::Contacts;
 use crate::crypto::{Provider, kdf};
@@ -266,6 +266,7 @@ impl Accept {
             role: Role::Callee,
             call_id,
             handshake_hash,
+            chain: Chain::new(key.public, noise, handshake_hash),
             channel,
             reader: std::mem::take(&mut self.reader),
             provider: acceptor.provider.clone(),

@@ -76,7 +76,12 @@ impl Endpoint {
         let common = self.common();
         let met = common.met.get(peer);
         let (key, addresses) = met.map_or((None, Vec::new()), |met| (Some(met.key), met.addresses));
+        let lacks_key = key.is_none();
         common.home.keep(name, *peer, key, &addresses)?;
+        // The two may have agreed while that was being saved.
+        if let Some(met) = common.met.get(peer).filter(|_| lacks_key) {
+            common.home.renewed(peer, met.key, &met.addresses)?;
+        }
         common.met.forget(peer);
         Ok(())
     }
