@@ -150,12 +150,20 @@ impl Two {
                     side.call.announce_recording(true);
                 }
             }
-            30 if input.flag() => {
+            29 => {
+                let (track, flags) = (input.u8() & 15, input.u8());
+                let decoded = (flags & 2 != 0).then(|| input.u32() >> (flags >> 3));
+                side.call.set_decoded(now, track, decoded, flags & 1 != 0);
+            }
+            30 => {
+                side.call.picture_feedback(input.u8() & 15);
+            }
+            31 if input.flag() => {
                 let identity = if me == 0 { &WORLD.caller } else { &*WORLD.callee };
                 side.offered |= side.call.is_talking();
                 side.call.offer_contact(identity).expect("the seeded provider never fails");
             }
-            30 => {
+            31 => {
                 let addresses = &WORLD.ticket.addresses()[..input.below(3)];
                 side.call.tell_addresses(&addresses.repeat(usize::from(input.u8() & 7)));
             }
@@ -202,6 +210,7 @@ impl Two {
         let picture = Picture {
             keyframe: flags & 1 != 0,
             discardable: flags & 2 != 0,
+            refers_to: (flags & 0x10 != 0).then(|| self.sent.wrapping_sub(u32::from(flags >> 5))),
             temporal_layer: flags >> 2 & 7,
             spatial_layer: flags >> 5,
             capture: self.now,

@@ -3,6 +3,8 @@
 //! Guarantee: a call has a peer at once only where a [`Session`] proves one; else the first message on the stream has to.
 
 use super::outbox::Outbox;
+use super::pictures::Pictures;
+use super::protect::Protection;
 use super::receive::Inbox;
 use super::{Call, CallStats, DEFAULT_RATE, Peer, Phase, Playout, REPORT_INTERVAL, Timeouts};
 use crate::control::Message;
@@ -14,7 +16,7 @@ use crate::media::Packetiser;
 use crate::offer::Offer;
 use crate::rate::{RateControl, Share};
 use crate::time::Time;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 impl Call {
     /// The call that a session is for. `offer` is the one sent with `confirm`, at the caller; ignored at the callee.
@@ -88,6 +90,8 @@ impl Call {
             packetiser: Packetiser::default(),
             contact: super::contact::Exchange::default(),
             outbox: Outbox::default(),
+            pictures: Pictures::default(),
+            protection: Protection::default(),
             to_stream: Vec::new(),
             events: VecDeque::new(),
             transport_sequence: 0,
@@ -95,6 +99,8 @@ impl Call {
             interrupted: false,
             next_report: now,
             next_counts: now + REPORT_INTERVAL,
+            reported: now,
+            shown: BTreeMap::new(),
             rate: RateControl::new(now, DEFAULT_RATE),
             share: Share::default(),
             report_frame: 0,
