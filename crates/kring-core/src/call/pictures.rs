@@ -207,7 +207,8 @@ impl Pictures {
         while let Some(&(_, place)) = self.parity.front().filter(|(due, (at, _))| *due <= now && *at < begun)
         {
             self.parity.pop_front();
-            if self.at(place).is_some() {
+            let wanted = |p: &mut Pending| p.parts[usize::from(place.1)].fate != Fate::Came;
+            if self.at(place).is_some_and(wanted) {
                 return Some(place);
             }
         }
@@ -319,18 +320,27 @@ impl Pictures {
         if came + hope >= picture.count || picture.class == Class::Discardable || late {
             return 0;
         }
-        let wanted = protection.again(picture.count - came - hope);
+        let needed = picture.count - came - hope;
+        let wanted = protection.again(needed);
         let lost: Vec<u16> =
             (0..).zip(&picture.parts).filter(|(_, p)| p.fate == Fate::Lost).map(|(index, _)| index).collect();
-        let mut bytes = 0;
-        for &index in lost.iter().cycle().take(wanted) {
+        let mut again = lost.iter().cycle().take(wanted);
+        let (mut bytes, mut beside) = (0, 0);
+        for &index in again.by_ref().take(needed) {
             let part = &mut picture.parts[usize::from(index)];
             part.again = part.again.saturating_add(1);
             bytes += part.datagram.bytes.len();
         }
-        self.again.extend(lost.iter().cycle().take(wanted).map(|&index| (place, index)));
+        for &index in again {
+            beside += picture.parts[usize::from(index)].datagram.bytes.len();
+        }
+        let places = lost.iter().cycle().map(|&index| (place, index)).take(wanted);
+        self.again.extend(places.clone().take(needed));
+        // What is more than needed stands in for it, and must not get lost with it.
+        let due = now + protection.apart();
+        self.parity.extend(places.skip(needed).map(|place| (due, place)));
         self.waiting += bytes;
-        bytes
+        bytes + beside
     }
 
     /// The peer has decoded that picture, so none before it is of use any more.

@@ -21,8 +21,8 @@ const KEYFRAME: f64 = 0.33;
 const LAYER: f64 = 2.0;
 /// Where sending again takes no longer than this, targets are so much higher.
 const QUICK: (Duration, f64) = (Duration::from_millis(40), 4.0);
-/// What of a picture's parts parity may take, on average: a part, so much of the loss, and more of it in bursts.
-const BUDGET: (f64, f64, f64) = (0.1, 4.0, 0.9);
+/// What of a picture's parts parity may take, on average: a part, and so much of the loss, times the length of bursts.
+const BUDGET: (f64, f64) = (0.12, 4.0);
 /// The longest bursts, in packets, that are planned for.
 const LONGEST: f64 = 6.0;
 /// Bursts from this length on are worth that parity goes apart from what it protects, and how far.
@@ -31,8 +31,13 @@ const APART: (f64, Duration) = (2.0, Duration::from_millis(40));
 const BETWEEN: i32 = 8;
 /// What is sent again is doubled until the chance that it is lost again is below this.
 const AGAIN: f64 = 0.02;
+/// Less loss than this is none.
+const NEGLIGIBLE: f64 = 0.002;
 /// Assumed before anything is known: for keyframes only.
-const UNKNOWN: f64 = 0.01;
+const UNKNOWN: f64 = 0.02;
+/// Where there is loss a picture is cut into so many parts, if they do not get shorter than so many bytes: parity over more
+/// parts does the same for less.
+const PARTS: (usize, usize) = (7, 500);
 /// How fast what redundancy takes is forgotten, a picture.
 const FADING: f64 = 0.97;
 
@@ -51,6 +56,8 @@ pub(super) struct Protection {
     loss: f64,
     burst: f64,
     quick: bool,
+    /// Whether the network has shown itself.
+    told: bool,
     known: HashMap<(u16, Class), u16>,
     /// What of the budget is left, in parts.
     left: f64,
@@ -67,6 +74,7 @@ impl Default for Protection {
 impl Protection {
     /// Takes what is known of the network now.
     pub(super) fn update(&mut self, network: &NetworkState) {
+        self.told = true;
         let loss = network.loss.clamp(0.0, 0.5);
         let burst = network.burst.clamp(1.0, LONGEST);
         let quick = network.round_trip.is_some_and(|rtt| rtt <= QUICK.0);
@@ -78,9 +86,14 @@ impl Protection {
         }
     }
 
+    /// The longest that the parts of a picture of `len` bytes are to be.
+    pub(super) fn part(&self, len: usize) -> usize {
+        if self.loss < NEGLIGIBLE { usize::MAX } else { len.div_ceil(PARTS.0).max(PARTS.1) }
+    }
+
     /// How many parts of parity a picture of `count` parts gets.
     pub(super) fn parity(&mut self, count: u16, class: Class) -> u16 {
-        let budget = (20.0 * self.loss).min(BUDGET.0) + BUDGET.1 * self.loss * self.burst.powf(BUDGET.2);
+        let budget = (20.0 * self.loss).min(BUDGET.0) + BUDGET.1 * self.loss * self.burst;
         let most = budget * f64::from(count.max(8)) + 1.0;
         self.left = (self.left + budget * f64::from(count)).min(most);
         let needed = self.needed(count, class);
@@ -93,8 +106,8 @@ impl Protection {
     }
 
     fn needed(&mut self, count: u16, class: Class) -> u16 {
-        let loss = if class == Class::Keyframe { self.loss.max(UNKNOWN) } else { self.loss };
-        if loss < 0.0005 {
+        let loss = if class == Class::Keyframe && !self.told { UNKNOWN } else { self.loss };
+        if loss < NEGLIGIBLE {
             return 0;
         }
         let of = |(part, least, most): (f64, f64, f64)| (part * loss).clamp(least, most);
@@ -233,10 +246,12 @@ mod tests {
     }
 
     #[test]
-    fn no_loss_no_parity_but_for_a_keyframe() {
+    fn no_loss_no_parity_but_for_a_keyframe_before_anything_is_known() {
+        let mut unknown = Protection::default();
+        assert_eq!(unknown.parity(7, Class::Base), 0);
+        assert!((1..=3).contains(&unknown.parity(10, Class::Keyframe)));
         let mut none = protection(0.0, 1.0);
-        assert_eq!(none.parity(7, Class::Base), 0);
-        assert!((1..=2).contains(&none.parity(10, Class::Keyframe)));
+        assert_eq!((none.parity(7, Class::Base), none.parity(10, Class::Keyframe)), (0, 0));
     }
 
     #[test]
@@ -260,7 +275,7 @@ mod tests {
 
     #[test]
     fn parity_stays_within_its_budget() {
-        for (loss, most) in [(0.01, 0.15), (0.05, 0.31), (0.1, 0.51), (0.3, 1.31)] {
+        for (loss, most) in [(0.01, 0.16), (0.05, 0.32), (0.1, 0.52), (0.3, 1.32)] {
             for count in [1, 3, 7, 12] {
                 let mut p = protection(loss, 1.0);
                 let given: u32 = (0..500).map(|_| u32::from(p.parity(count, Class::Base))).sum();
