@@ -67,7 +67,15 @@ pub(super) struct Protection {
 
 impl Default for Protection {
     fn default() -> Protection {
-        Protection { loss: 0.0, burst: 1.0, quick: false, known: HashMap::new(), left: 0.0, sent: (0.0, 0.0) }
+        Protection {
+            loss: 0.0,
+            burst: 1.0,
+            quick: false,
+            told: false,
+            known: HashMap::new(),
+            left: 0.0,
+            sent: (0.0, 0.0),
+        }
     }
 }
 
