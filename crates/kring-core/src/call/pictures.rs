@@ -65,6 +65,8 @@ struct Pending {
     frame_id: u32,
     class: Class,
     queued: Time,
+    /// When the last of its own parts was sent for the first time; `queued` before.
+    sent: Time,
     /// How many parts make it whole.
     count: usize,
     parts: Vec<Part>,
@@ -139,6 +141,7 @@ impl Pictures {
             frame_id: picture.frame_id,
             class: picture.class,
             queued: now,
+            sent: now,
             count,
             parts: picture.parts.into_iter().chain(picture.parity).map(part).collect(),
             done: false,
@@ -172,6 +175,9 @@ impl Pictures {
         let part = picture.parts.get_mut(usize::from(place.1))?;
         let mut datagram = part.datagram.clone();
         let repeated = part.fate != Fate::Waiting;
+        if !repeated && !protects {
+            picture.sent = now;
+        }
         part.fate = match part.fate {
             Fate::Flying(n) => Fate::Flying(n.saturating_add(1)),
             Fate::Came => Fate::Came,
@@ -316,7 +322,7 @@ impl Pictures {
             self.drop_picture(place);
             return 0;
         }
-        let late = now.since(picture.queued) > useful;
+        let late = now.since(picture.sent) > useful;
         if came + hope >= picture.count || picture.class == Class::Discardable || late {
             return 0;
         }

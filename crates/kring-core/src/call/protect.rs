@@ -33,7 +33,7 @@ const BETWEEN: i32 = 8;
 const AGAIN: f64 = 0.02;
 /// Less loss than this is none.
 const NEGLIGIBLE: f64 = 0.002;
-/// Assumed before anything is known: for keyframes only.
+/// Assumed before anything is known.
 const UNKNOWN: f64 = 0.02;
 /// Where there is loss a picture is cut into so many parts, if they do not get shorter than so many bytes: parity over more
 /// parts does the same for less.
@@ -96,12 +96,13 @@ impl Protection {
 
     /// The longest that the parts of a picture of `len` bytes are to be.
     pub(super) fn part(&self, len: usize) -> usize {
-        if self.loss < NEGLIGIBLE { usize::MAX } else { len.div_ceil(PARTS.0).max(PARTS.1) }
+        if self.expected() < NEGLIGIBLE { usize::MAX } else { len.div_ceil(PARTS.0).max(PARTS.1) }
     }
 
     /// How many parts of parity a picture of `count` parts gets.
     pub(super) fn parity(&mut self, count: u16, class: Class) -> u16 {
-        let budget = (20.0 * self.loss).min(BUDGET.0) + BUDGET.1 * self.loss * self.burst;
+        let loss = self.expected();
+        let budget = (20.0 * loss).min(BUDGET.0) + BUDGET.1 * loss * self.burst;
         let most = budget * f64::from(count.max(8)) + 1.0;
         self.left = (self.left + budget * f64::from(count)).min(most);
         let needed = self.needed(count, class);
@@ -113,8 +114,12 @@ impl Protection {
         given
     }
 
+    fn expected(&self) -> f64 {
+        if self.told { self.loss } else { UNKNOWN }
+    }
+
     fn needed(&mut self, count: u16, class: Class) -> u16 {
-        let loss = if class == Class::Keyframe && !self.told { UNKNOWN } else { self.loss };
+        let loss = self.expected();
         if loss < NEGLIGIBLE {
             return 0;
         }
@@ -254,9 +259,8 @@ mod tests {
     }
 
     #[test]
-    fn no_loss_no_parity_but_for_a_keyframe_before_anything_is_known() {
+    fn no_loss_no_parity_but_before_anything_is_known() {
         let mut unknown = Protection::default();
-        assert_eq!(unknown.parity(7, Class::Base), 0);
         assert!((1..=3).contains(&unknown.parity(10, Class::Keyframe)));
         let mut none = protection(0.0, 1.0);
         assert_eq!((none.parity(7, Class::Base), none.parity(10, Class::Keyframe)), (0, 0));
