@@ -12,6 +12,7 @@ mod annexb;
 mod decoder;
 mod encoder;
 mod handle;
+mod padded;
 mod recovery;
 mod references;
 mod syntax;
@@ -19,6 +20,7 @@ mod syntax;
 pub use annexb::{AccessUnits, access_units};
 pub use decoder::H264Decoder;
 pub use encoder::H264Encoder;
+pub use padded::PaddedH264;
 pub use syntax::MAX_MEMORY;
 
 use crate::error::{DecodeError, EncodeError};

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use kring_core::call::{Call, Event, MAX_MEMORY, Picture};
+use kring_core::call::{Call, Event, KeyLifetimes, MAX_MEMORY, Picture};
 use kring_core::control::Reason;
 use kring_core::handshake::Role;
 use kring_core::media::audio::{Bundle, Copies};
@@ -61,7 +61,13 @@ struct Two {
 
 impl Two {
     fn new() -> Two {
-        let sides = pair().map(Side::new);
+        let sides = pair().map(|mut call| {
+            // As often as they may, so that short runs see keys turn over.
+            let lifetimes =
+                KeyLifetimes { sender_key: Duration::from_millis(300), handshake: Duration::from_secs(2) };
+            call.set_key_lifetimes(Time::ZERO, lifetimes);
+            Side::new(call)
+        });
         Two { now: Time::ZERO, sides, answered: false, sent: 0, left: MAX_SEALED }
     }
 

@@ -164,6 +164,11 @@ fn controls(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add("control", "track-state", field(7, &[number(1, 1), number(2, 2)].concat()));
     add("control", "keyframe-request", field(8, &one));
     add("control", "recording", field(9, &one));
+    let renewal = |kind| field(kind, &[number(1, 1), field(4, &[6; 32]), field(5, &[7; 1300])].concat());
+    add("control", "renew", renewal(30));
+    add("control", "renewed", renewal(31));
+    add("control", "switched", field(32, b""));
+    add("control", "key-taken", field(34, &one));
     add("control", "two-in-one", [field(1, b""), field(9, &one)].concat());
     add("control", "unknown", field(64, &one));
 
@@ -329,6 +334,14 @@ fn calls(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
         let message = field(5, &key);
         [&talk[..], &[25, 1, message.len() as u8], &message, &[28]].concat()
     });
+    add("call", "keys-turn-over", with(&[28; 150]));
+    add(
+        "call",
+        "keys-turn-over-and-one-is-lost",
+        with(&[&[28; 15][..], &[0, 150, 4, 40, 1], &[28; 30]].concat()),
+    );
+    add("call", "switched-to-nothing", with(&[25, 0, 2, 32, 0, 28]));
+    add("call", "key-taken-before-its-time", with(&[0x80 | 25, 0, 5, 34, 3, 1, 1, 1, 28]));
     add("call", "events-without-end", with(&[27, 255, 27, 255, 28, 28]));
     add(
         "call",

@@ -106,6 +106,10 @@ pub struct Totals {
     pub slowest: Duration,
     /// The way of the packet played last.
     pub latest: Duration,
+    /// How often its sender key was replaced.
+    pub sender_keys: u32,
+    /// How many handshakes there were inside the call.
+    pub handshakes: u32,
 }
 
 /// The judge of one call.
@@ -175,11 +179,14 @@ impl Check {
     }
 
     /// A whole, unchanged frame in one packet has arrived for the first time.
-    pub fn fresh(&mut self, now: Time, who: Role) {
+    pub fn fresh(&mut self, now: Time, who: Role, dropped: bool) {
         let side = &mut self.sides[of(who)];
         // Before the answer voice may come that cannot be opened yet.
         if side.answered.is_some() {
             side.fresh = Some(now);
+            if dropped {
+                self.fail(now, format_args!("{who:?}: a whole frame was dropped"));
+            }
         }
     }
 
@@ -197,6 +204,7 @@ impl Check {
     /// A side's counters, after whatever it did.
     pub fn stats(&mut self, now: Time, who: Role, stats: &CallStats, backlog: usize) {
         let side = &mut self.sides[of(who)];
+        (side.totals.sender_keys, side.totals.handshakes) = (stats.sender_keys, stats.handshakes);
         if stats.peer.is_some() {
             side.keyed.get_or_insert(now);
         }
@@ -234,7 +242,9 @@ impl Check {
         }
         let here = self.scenario.people[of(who)].clock;
         let side = &mut self.sides[of(who)];
-        side.totals.early += u64::from(side.answered.is_some_and(|at| frame.arrived < at + here));
+        let early = side.answered.is_some_and(|at| frame.arrived < at + here);
+        side.totals.early += u64::from(early);
+        let waited = !early && frame.arrived < now + here;
         if matches!(frame.info, FrameInfo::Audio { .. }) {
             let first = side.totals.first.map_or(marker.sequence, |first| first.min(marker.sequence));
             side.totals.first = Some(first);
@@ -242,6 +252,9 @@ impl Check {
             if twice || side.end.is_some() {
                 self.fail(now, format_args!("{who:?}: packet {} twice, or after the end", marker.sequence));
             }
+        }
+        if waited {
+            self.fail(now, format_args!("{who:?}: frame {} has waited for its key", marker.sequence));
         }
     }
 

@@ -232,9 +232,10 @@ impl Side {
                     parse(&bytes).is_ok_and(|packet| packet.hop.fragment.is_none() && !packet.hop.repeated)
                 };
                 let fresh = !parcel.copy && parcel.damage.is_none() && whole();
+                let dropped = call.stats().dropped;
                 call.handle_datagram(now + self.clock, &bytes);
                 if fresh {
-                    around.check.fresh(now, self.who);
+                    around.check.fresh(now, self.who, call.stats().dropped > dropped);
                 }
             }
             Wire::Close(code) => {
@@ -290,7 +291,8 @@ impl Side {
             },
         };
         let (timeouts, now) = (self.scenario.timeouts, around.now + self.clock);
-        let call = Call::new(session, &self.identity, &self.offer, timeouts, now)?;
+        let mut call = Call::new(session, &self.identity, &self.offer, timeouts, now)?;
+        call.set_key_lifetimes(now, self.scenario.people[of(self.who)].keys);
         around.trace.event(around.now, self.who, &"has a session");
         self.stage = Stage::Live(Box::new(call));
         self.done = Some(around.now);

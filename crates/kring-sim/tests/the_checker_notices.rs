@@ -30,14 +30,14 @@ fn talking() -> (Check, Voice, Pictures) {
 }
 
 fn arrived(payload: &[u8]) -> IncomingFrame {
-    let clock = scenario().people[kring_sim::scenario::of(WHO.other())].clock;
-    let capture = (NOW + clock).as_micros() & ((1 << 40) - 1);
+    let clock = |who| scenario().people[kring_sim::scenario::of(who)].clock;
+    let capture = (NOW + clock(WHO.other())).as_micros() & ((1 << 40) - 1);
     IncomingFrame {
         track: 0,
         header: FrameHeader::default(),
         info: FrameInfo::Audio { capture, duration: PACKET, level: 30 },
         payload: payload.to_vec(),
-        arrived: NOW,
+        arrived: NOW + clock(WHO),
     }
 }
 
@@ -129,4 +129,22 @@ fn a_call_that_does_not_end_or_ends_in_two_ways() {
     check.ended(NOW, WHO.other(), over(Reason::ProtocolError, EndedBy::Peer));
     check.finish(NOW);
     says(&check, "Caller: protocol error (Local)");
+}
+
+#[test]
+fn a_frame_that_waited_for_its_key() {
+    let (mut check, mut voice, _) = talking();
+    let frame = arrived(&voice.encode(NOW));
+    let later = NOW + Duration::from_millis(5);
+    check.received(later, WHO, &frame);
+    says(&check, "has waited for its key");
+}
+
+#[test]
+fn a_whole_frame_that_was_dropped() {
+    let (mut check, ..) = talking();
+    check.fresh(NOW, WHO, false);
+    assert_eq!(check.failures(), [""; 0]);
+    check.fresh(NOW, WHO, true);
+    says(&check, "a whole frame was dropped");
 }

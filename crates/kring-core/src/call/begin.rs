@@ -6,6 +6,7 @@ use super::outbox::Outbox;
 use super::pictures::Pictures;
 use super::protect::Protection;
 use super::receive::Inbox;
+use super::rotate::Turnover;
 use super::{Call, CallStats, DEFAULT_RATE, Peer, Phase, Playout, REPORT_INTERVAL, Timeouts};
 use crate::control::Message;
 use crate::crypto::random_secret;
@@ -17,6 +18,7 @@ use crate::offer::Offer;
 use crate::rate::{RateControl, Share};
 use crate::time::Time;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 
 impl Call {
     /// The call that a session is for. `offer` is the one sent with `confirm`, at the caller; ignored at the callee.
@@ -26,7 +28,7 @@ impl Call {
     /// randomness.
     pub fn new(
         session: Session,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         offer: &Offer,
         timeouts: Timeouts,
         now: Time,
@@ -52,7 +54,7 @@ impl Call {
     /// [`HandshakeError::Crypto`] without randomness.
     pub fn ahead(
         claimed: Claimed,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         offer: &Offer,
         timeouts: Timeouts,
         now: Time,
@@ -68,7 +70,7 @@ impl Call {
         line: Line,
         peer: Peer,
         peer_offer: Offer,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         timeouts: Timeouts,
         now: Time,
     ) -> Result<Call, HandshakeError> {
@@ -85,6 +87,7 @@ impl Call {
             timeouts,
             began: now,
             own,
+            turnover: Turnover::new(identity.clone(), now),
             tracks: HashMap::new(),
             peer_offer,
             packetiser: Packetiser::default(),

@@ -16,13 +16,17 @@ mod protect;
 mod receive;
 mod recover;
 mod report;
+mod rotate;
 mod send;
 #[cfg(all(test, feature = "aws-lc"))]
 mod tests;
 
 pub use receive::IncomingFrame;
 pub use recover::PictureFeedback;
+#[cfg(all(test, feature = "aws-lc", feature = "pure-rust"))]
+pub(crate) use report::written_report;
 pub use report::{Playout, Report};
+pub use rotate::KeyLifetimes;
 
 use crate::control::{Message, Reason};
 use crate::crypto::CryptoError;
@@ -41,6 +45,7 @@ use protect::Protection;
 use receive::Inbox;
 use recover::Recovering;
 use report::PictureState;
+use rotate::Turnover;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
@@ -173,6 +178,10 @@ pub struct CallStats {
     pub parity_received: u64,
     /// The peer's frames that parity made whole.
     pub frames_repaired: u64,
+    /// How many sender keys of this side were replaced by the next.
+    pub sender_keys: u32,
+    /// How many handshakes were done inside the call, after its first.
+    pub handshakes: u32,
 }
 
 /// Why a frame was not sent.
@@ -255,6 +264,7 @@ pub struct Call {
     timeouts: Timeouts,
     began: Time,
     own: OwnKeys,
+    turnover: Turnover,
     tracks: HashMap<u8, OwnTrack>,
     peer_offer: Offer,
     packetiser: Packetiser,
@@ -461,6 +471,7 @@ impl Call {
         }
         let quiet = if self.interrupted { self.timeouts.vanished } else { INTERRUPTED_AFTER };
         let mut next = self.report_due().min(self.last_heard + quiet);
+        next = self.turnover_due().map_or(next, |at| next.min(at));
         if self.phase == Phase::Talking {
             next = self.rate.due().map_or(next, |at| next.min(at));
         }
@@ -494,6 +505,9 @@ impl Call {
         if self.phase == Phase::Talking && self.rate.due().is_some_and(|at| now >= at) {
             self.rate.tick(now);
             self.share();
+        }
+        if self.turnover_due().is_some_and(|at| now >= at) {
+            self.turn_over(now);
         }
         if now >= self.report_due() {
             self.send_report(now);
@@ -530,6 +544,7 @@ impl Call {
     fn heard(&mut self, now: Time) {
         self.last_heard = now;
         if std::mem::take(&mut self.interrupted) {
+            self.turnover.resumed(now);
             self.event(Event::Resumed);
         }
     }

@@ -9,7 +9,7 @@ use super::{Call, EndedBy, Event, KEYFRAME_INTERVAL, Peer, Phase};
 use crate::control::{Message, Reason};
 use crate::handshake::Role;
 use crate::identity::PublicIdentity;
-use crate::keys::{Kid, OpenError, PeerKeys, REPORT_TRACK};
+use crate::keys::{Kid, OpenError, PeerKeys, REPORT_TRACK, SenderKey};
 use crate::media::audio::Bundle;
 use crate::media::seen::Seen;
 use crate::media::{
@@ -87,6 +87,11 @@ impl Inbox {
         self.reassembler.counters()
     }
 
+    #[cfg(test)]
+    pub(super) fn keys(&self) -> &PeerKeys {
+        &self.keys
+    }
+
     /// How many bytes are held.
     #[cfg(feature = "fuzzing")]
     pub(super) fn held(&self) -> usize {
@@ -96,6 +101,7 @@ impl Inbox {
 
     pub(super) fn expire(&mut self, now: Time) {
         self.reassembler.expire(now);
+        self.keys.forget_old(now);
         while self.waiting.front().is_some_and(|w| now.since(w.since) > WAIT) {
             self.forget_oldest();
         }
@@ -147,6 +153,7 @@ impl Call {
                 self.line.channel.rekey_incoming();
             }
             self.heard(now);
+            self.opened(now);
             if let Some(message) = message {
                 self.message(now, message);
             }
@@ -167,7 +174,7 @@ impl Call {
         self.violation("no proof of who calls");
     }
 
-    fn violation(&mut self, what: &'static str) {
+    pub(super) fn violation(&mut self, what: &'static str) {
         tracing::debug!(what, "the peer broke the protocol");
         self.hang_up(Reason::ProtocolError);
     }
@@ -186,13 +193,11 @@ impl Call {
             }
             Message::Decline(reason) if caller && ringing => self.end(reason, EndedBy::Peer),
             Message::Hangup(reason) => self.end(reason, EndedBy::Peer),
-            Message::SenderKey(key) => {
-                if self.peer().is_some_and(|peer| self.inbox.keys.take(key, &peer, now)) {
-                    self.retry_waiting(now);
-                } else {
-                    self.violation("a sender key out of order or not signed by its owner");
-                }
-            }
+            Message::SenderKey(key) => self.sender_key(now, key),
+            Message::KeyTaken { rotation } => self.key_taken(rotation),
+            Message::Renew(renew) => self.renew(now, &renew),
+            Message::Renewed(renewed) => self.renewed(now, &renewed),
+            Message::Switched => self.switched(now),
             Message::Tracks(offer) => {
                 self.peer_offer.tracks = offer.tracks;
                 self.event(Event::Tracks(self.peer_offer.tracks.clone()));
@@ -205,6 +210,18 @@ impl Call {
                 self.violation("an answer to what was not asked");
             }
         }
+    }
+
+    fn sender_key(&mut self, now: Time, key: SenderKey) {
+        let rotation = key.rotation;
+        let first = self.inbox.keys.is_empty();
+        if !self.peer().is_some_and(|peer| self.inbox.keys.take(key, &peer, now)) {
+            return self.violation("a sender key out of order or not signed by its owner");
+        }
+        if !first {
+            self.write(&Message::KeyTaken { rotation });
+        }
+        self.retry_waiting(now);
     }
 
     fn peer_track_state(&mut self, track: u8, state: TrackState) {

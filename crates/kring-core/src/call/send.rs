@@ -14,6 +14,8 @@ use crate::rate::{NetworkState, Share};
 use crate::time::Time;
 use std::time::Duration;
 
+/// The share of datagrams that may get lost for all that is known before the first report: voice gets room for copies.
+const ASSUMED_LOSS: f64 = 0.1;
 /// The most that `skippable` can say.
 const MAX_SKIPPABLE: u32 = 63;
 /// A report that tells of a loss waits so long for more of it, and comes so long after the last one at least.
@@ -148,8 +150,8 @@ impl Call {
 
     /// What the way is assumed to carry until the first report has come, in bit/s, from how quickly the set-up went:
     /// see [`RateControl::assume`](crate::rate::RateControl::assume).
-    pub fn assume_rate(&mut self, now: Time, bits_per_second: f64) {
-        self.rate.assume(now, bits_per_second);
+    pub fn assume_rate(&mut self, now: Time, bits_per_second: f64, round_trip: Duration) {
+        self.rate.assume(now, bits_per_second, round_trip);
         self.share();
     }
 
@@ -183,7 +185,8 @@ impl Call {
         let sends =
             |t: &OwnTrack| t.info.source.kind() == MediaKind::Video && t.info.state == TrackState::Live;
         let video = self.tracks.values().any(sends);
-        let Share { audio, video, .. } = Share::new(network.target, network.loss, video, self.share);
+        let loss = if self.rate.is_told() { network.loss } else { ASSUMED_LOSS };
+        let Share { audio, video, .. } = Share::new(network.target, loss, video, self.share);
         (self.share.audio, self.share.video) = (audio, (f64::from(video) / beside) as u32);
     }
 

@@ -79,14 +79,15 @@ const ACKNOWLEDGED: Duration = Duration::from_millis(100);
 /// The window below follows the estimate down so late.
 const HOLD: Duration = Duration::from_millis(1000);
 /// So much of what the set-up carried is assumed at first; both directions overlap in part.
-const ASSUMED: f64 = 0.8;
+const ASSUMED: f64 = 0.6;
 /// Before the first report, pictures worth so much of the estimate may be out.
 const UNTOLD: Duration = Duration::from_millis(200);
 /// Probes wait until the least delay has stood for so many ms.
 const SETTLED: i64 = 100;
-/// Where the capacity is known, a probe needs a sign that it has grown: no queue, and an estimate so far above it or so long nothing
-/// that was too much. Without one it is looked into so often, by less.
+/// Where the capacity is known, a probe needs a sign: no queue, and an estimate so far above it or below it, or so long nothing that
+/// was too much. Without one it is looked into so often, by less.
 const GROWN: f64 = 1.03;
+const FAR_BELOW: f64 = 0.75;
 const LONG_AGO: Duration = Duration::from_secs(4);
 const LOOK: Duration = Duration::from_secs(3);
 /// Below this estimate, in bit/s, a probe would stand in a voice's way.
@@ -197,8 +198,9 @@ impl RateControl {
 
     /// What the set-up of the call tells of the way, in bit/s: bytes that went to and fro over the time that they took. Without effect
     /// once a report has come.
-    pub fn assume(&mut self, now: Time, bits_per_second: f64) {
+    pub fn assume(&mut self, now: Time, bits_per_second: f64, round_trip: Duration) {
         if self.reports == 0 {
+            self.round_trip = Some(round_trip);
             self.estimate = (ASSUMED * bits_per_second).clamp(MIN_RATE, START_RATE).min(self.ceiling());
             self.pace(now);
         }
@@ -256,7 +258,8 @@ impl RateControl {
             }
         }
         if let Some(sample) = news.round_trip {
-            self.round_trip = Some(self.round_trip.map_or(sample, |srtt| (srtt * 7 + sample) / 8));
+            let before = self.round_trip.filter(|_| self.reports > 1);
+            self.round_trip = Some(before.map_or(sample, |srtt| (srtt * 7 + sample) / 8));
         }
         for packet in &news.received {
             let delay = packet.arrival - packet.sent.as_micros() as i64;
@@ -472,16 +475,19 @@ impl RateControl {
                 && !self.is_overused();
             let room =
                 self.silent.is_none() && self.estimate < self.ceiling() * 0.98 && self.estimate >= PROBED;
+            let far_below = |mean: f64| self.estimate < FAR_BELOW * mean;
             let sign = self.capacity.is_none_or(|(mean, _)| {
                 let above = self.estimate > GROWN * mean || now.since(self.full) > LONG_AGO;
-                above && waiting < 3.0 + self.packet_time() / 4.0
+                (above || far_below(mean)) && waiting < 3.0 + self.packet_time() / 4.0
             });
             let look = self.prober.begun().is_none_or(|at| now.since(at) > LOOK);
             match (room, calm && (sign || look)) {
                 (true, true) => {
                     let before = self.queue.least_within(250) + self.noise();
                     let times = if sign { 2.0 } else { 1.5 };
-                    let rate = (self.estimate * times).min(self.ceiling() * 1.1);
+                    let known =
+                        self.capacity.filter(|(mean, _)| far_below(*mean)).map_or(f64::MAX, |(mean, _)| mean);
+                    let rate = (self.estimate * times).min(self.ceiling() * 1.1).min(known);
                     self.prober.begin(now, rate, self.loss.recent(), before);
                 }
                 (true, false) => self.prober.postpone(now + Duration::from_millis(100)),
@@ -581,6 +587,12 @@ impl RateControl {
     #[must_use]
     pub fn fragment(&self) -> usize {
         ((self.estimate * FRAGMENT_TIME / 8.0) as usize).clamp(400, crate::media::MAX_FRAGMENT)
+    }
+
+    /// Whether a report has come, so that something is known.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.reports > 0
     }
 
     /// What is known of the network.
