@@ -31,6 +31,10 @@ const APART: (f64, Duration) = (2.0, Duration::from_millis(40));
 const BETWEEN: i32 = 8;
 /// What is sent again is doubled until the chance that it is lost again is below this.
 const AGAIN: f64 = 0.02;
+/// Losses are remembered for so many packets of pictures; of few packets they are taken for less, and below a part for none.
+const MEMORY: f64 = 500.0;
+const FEW: f64 = 30.0;
+const NOTED: f64 = 0.01;
 /// Less loss than this is none.
 const NEGLIGIBLE: f64 = 0.002;
 /// Assumed before anything is known.
@@ -63,6 +67,8 @@ pub(super) struct Protection {
     left: f64,
     /// Bytes of pictures and of what was sent beside them, the older the less.
     sent: (f64, f64),
+    /// Packets of pictures whose fate is known, and those of them that were lost, the older the less.
+    fates: (f64, f64),
 }
 
 impl Default for Protection {
@@ -75,15 +81,29 @@ impl Default for Protection {
             known: HashMap::new(),
             left: 0.0,
             sent: (0.0, 0.0),
+            fates: (0.0, 0.0),
         }
     }
 }
 
 impl Protection {
+    /// Counts packets of pictures whose fate has become known, and how many of them were lost.
+    pub(super) fn observe(&mut self, judged: u32, lost: u32) {
+        let (all, gone) = &mut self.fates;
+        let fading = (1.0 - 1.0 / MEMORY).powf(judged.into());
+        *all = *all * fading + f64::from(judged);
+        *gone = *gone * fading + f64::from(lost);
+    }
+
     /// Takes what is known of the network now.
+    ///
+    /// Rate control does not count what a full queue may have dropped, for redundancy would only fill it more; but parity comes
+    /// out of the pictures' share, so what was really lost counts here.
     pub(super) fn update(&mut self, network: &NetworkState) {
         self.told = true;
-        let loss = network.loss.clamp(0.0, 0.5);
+        let (all, gone) = self.fates;
+        let lost = Some(gone / (all + FEW)).filter(|lost| *lost >= NOTED);
+        let loss = network.loss.max(lost.unwrap_or(0.0)).clamp(0.0, 0.5);
         let burst = network.burst.clamp(1.0, LONGEST);
         let quick = network.round_trip.is_some_and(|rtt| rtt <= QUICK.0);
         // Small changes change nothing.
@@ -303,6 +323,22 @@ mod tests {
         assert_eq!(protection(0.05, 1.0).again(1), 2);
         assert_eq!(protection(0.3, 1.0).again(1), 4);
         assert!(protection(0.5, 1.0).again(5) <= 17);
+    }
+
+    #[test]
+    fn what_was_really_lost_counts_even_if_rate_control_blames_a_queue() {
+        let mut p = protection(0.0, 1.0);
+        p.observe(1, 1);
+        p.update(&network(0.0, 1.0, 100));
+        assert!(p.loss < 0.05, "one packet says little");
+        for _ in 0..30 {
+            p.observe(20, 2);
+        }
+        p.update(&network(0.0, 1.0, 100));
+        assert!((0.08..0.11).contains(&p.loss), "{}", p.loss);
+        (0..150).for_each(|_| p.observe(20, 0));
+        p.update(&network(0.0, 1.0, 100));
+        assert_eq!(p.loss, 0.0);
     }
 
     #[test]

@@ -335,7 +335,7 @@ impl Call {
             let network = self.rate.network();
             self.protection.update(&network);
             let round_trip = network.round_trip.unwrap_or(ASSUMED_ROUND_TRIP);
-            let again = self.pictures.report(now, feedback, &self.protection, round_trip);
+            let again = self.pictures.report(now, feedback, &mut self.protection, round_trip);
             self.protection.sent(0, again);
             self.share();
         }
