@@ -174,13 +174,18 @@ mod tests {
     fn a_frame_without_its_reference_is_not_decoded() {
         let mut camera = Pictures::new(1);
         let mut next = |discardable| camera.encode(Time::ZERO, false, discardable, 50).0;
-        let (key, base, extra, after) = (next(false), next(false), next(true), next(false));
+        let (key, base, _extra, after) = (next(false), next(false), next(true), next(false));
         let mut decoder = Decoder::default();
         assert!(!decoder.decode(&base));
         assert!(decoder.decode(&key));
         assert!(!decoder.decode(&after));
         assert!(decoder.decode(&base));
         assert!(decoder.decode(&after), "the one left out is discardable");
-        assert!(!decoder.decode(&extra));
+        let (lost, next) = (next(false), next(false));
+        assert!(!decoder.decode(&next));
+        camera.go_back(Some(after.sequence));
+        let (back, _) = camera.encode(Time::ZERO, false, false, 50);
+        assert!(decoder.decode(&back), "it refers to none that is missing");
+        assert!(!decoder.decode(&next) && decoder.decode(&lost), "what was lost comes late");
     }
 }

@@ -227,7 +227,10 @@ impl Side {
             Wire::Datagram(bytes) => {
                 around.trace.bytes(now, self.who, b'd', &bytes);
                 let Stage::Live(call) = &mut self.stage else { return };
-                let whole = || parse(&bytes).is_ok_and(|packet| packet.hop.fragment.is_none());
+                // What is sent again may have come before.
+                let whole = || {
+                    parse(&bytes).is_ok_and(|packet| packet.hop.fragment.is_none() && !packet.hop.repeated)
+                };
                 let fresh = !parcel.copy && parcel.damage.is_none() && whole();
                 let dropped = call.stats().dropped;
                 call.handle_datagram(now + self.clock, &bytes);

@@ -5,6 +5,7 @@
 use crate::link::Spec;
 use crate::scenario::{Action, Camera, Reaction, Scenario, Step, of};
 use crate::world::{self, Outcome};
+use kring_core::call::Timeouts;
 use kring_core::control::Reason;
 use kring_core::handshake::Role;
 use kring_core::time::Time;
@@ -47,6 +48,7 @@ impl Figures {
 pub fn talk(seed: u64, link: &str, seconds: u64) -> (Outcome, [Figures; 2]) {
     let link: Spec = link.parse().expect("a network");
     let mut scenario = Scenario::new(seed, Some(&link));
+    scenario.timeouts = Timeouts::default();
     scenario.reaction = Reaction::Answer(Duration::ZERO);
     let at = Time::from_millis(seconds * 1000);
     scenario.script = vec![Step { at, who: Role::Caller, what: Action::HangUp(Reason::HungUp) }];

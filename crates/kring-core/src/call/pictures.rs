@@ -65,6 +65,8 @@ struct Pending {
     frame_id: u32,
     class: Class,
     queued: Time,
+    /// When the last of its own parts was sent for the first time; `queued` before.
+    sent: Time,
     /// How many parts make it whole.
     count: usize,
     parts: Vec<Part>,
@@ -139,6 +141,7 @@ impl Pictures {
             frame_id: picture.frame_id,
             class: picture.class,
             queued: now,
+            sent: now,
             count,
             parts: picture.parts.into_iter().chain(picture.parity).map(part).collect(),
             done: false,
@@ -172,6 +175,9 @@ impl Pictures {
         let part = picture.parts.get_mut(usize::from(place.1))?;
         let mut datagram = part.datagram.clone();
         let repeated = part.fate != Fate::Waiting;
+        if !repeated && !protects {
+            picture.sent = now;
+        }
         part.fate = match part.fate {
             Fate::Flying(n) => Fate::Flying(n.saturating_add(1)),
             Fate::Came => Fate::Came,
@@ -207,7 +213,8 @@ impl Pictures {
         while let Some(&(_, place)) = self.parity.front().filter(|(due, (at, _))| *due <= now && *at < begun)
         {
             self.parity.pop_front();
-            if self.at(place).is_some() {
+            let wanted = |p: &mut Pending| p.parts[usize::from(place.1)].fate != Fate::Came;
+            if self.at(place).is_some_and(wanted) {
                 return Some(place);
             }
         }
@@ -261,12 +268,12 @@ impl Pictures {
         &mut self,
         now: Time,
         feedback: &Feedback,
-        protection: &Protection,
+        protection: &mut Protection,
         round_trip: Duration,
     ) -> usize {
         let Some(first) = feedback.fates.first().map(|fate| fate.sequence) else { return 0 };
         let after = |sequence: u16| sequence.wrapping_sub(first);
-        let mut touched = Vec::new();
+        let (mut touched, mut judged, mut gone) = (Vec::new(), 0, 0);
         let flights = std::mem::take(&mut self.flights);
         for (sequence, place, was_lost) in flights {
             // Before what the report tells of: nothing more will be told.
@@ -284,6 +291,11 @@ impl Pictures {
             if !came && (was_lost || !lost) {
                 continue;
             }
+            // What no report told of is taken for lost, but nobody knows.
+            if !passed && !was_lost {
+                judged += 1;
+                gone += u32::from(!came);
+            }
             if let Some(part) = self.at(place).and_then(|p| p.parts.get_mut(usize::from(place.1))) {
                 part.fate = match part.fate {
                     _ if came => Fate::Came,
@@ -294,6 +306,7 @@ impl Pictures {
             }
             touched.push(place.0);
         }
+        protection.observe(judged, gone);
         touched.sort_unstable();
         touched.dedup();
         let useful = (round_trip * 3 / 2 + PATIENCE).min(BEGUN);
@@ -315,22 +328,31 @@ impl Pictures {
             self.drop_picture(place);
             return 0;
         }
-        let late = now.since(picture.queued) > useful;
+        let late = now.since(picture.sent) > useful;
         if came + hope >= picture.count || picture.class == Class::Discardable || late {
             return 0;
         }
-        let wanted = protection.again(picture.count - came - hope);
+        let needed = picture.count - came - hope;
+        let wanted = protection.again(needed);
         let lost: Vec<u16> =
             (0..).zip(&picture.parts).filter(|(_, p)| p.fate == Fate::Lost).map(|(index, _)| index).collect();
-        let mut bytes = 0;
-        for &index in lost.iter().cycle().take(wanted) {
+        let mut again = lost.iter().cycle().take(wanted);
+        let (mut bytes, mut beside) = (0, 0);
+        for &index in again.by_ref().take(needed) {
             let part = &mut picture.parts[usize::from(index)];
             part.again = part.again.saturating_add(1);
             bytes += part.datagram.bytes.len();
         }
-        self.again.extend(lost.iter().cycle().take(wanted).map(|&index| (place, index)));
+        for &index in again {
+            beside += picture.parts[usize::from(index)].datagram.bytes.len();
+        }
+        let places = lost.iter().cycle().map(|&index| (place, index)).take(wanted);
+        self.again.extend(places.clone().take(needed));
+        // What is more than needed stands in for it, and must not get lost with it.
+        let due = now + protection.apart();
+        self.parity.extend(places.skip(needed).map(|place| (due, place)));
         self.waiting += bytes;
-        bytes
+        bytes + beside
     }
 
     /// The peer has decoded that picture, so none before it is of use any more.
@@ -420,16 +442,16 @@ mod tests {
         assert!(pictures.push(at(0), picture(0, Class::Base, 4, 0), Duration::ZERO));
         assert_eq!((send(&mut pictures, at(1), 10), pictures.bytes()), (4, 0));
         assert_eq!(
-            pictures.report(at(110), &feedback(10, &[true, false, true, true]), &lossless(), RTT),
+            pictures.report(at(110), &feedback(10, &[true, false, true, true]), &mut lossless(), RTT),
             1000
         );
         assert_eq!((pictures.bytes(), pictures.due()), (1000, Some(Time::ZERO)));
         let again = pictures.pop(at(111), 14).unwrap();
         assert_eq!((again.bytes[0] & 0x10, pictures.repeated), (0x10, 1));
         // Lost again, and sent again.
-        assert_eq!(pictures.report(at(220), &feedback(14, &[false, true]), &lossless(), RTT), 1000);
+        assert_eq!(pictures.report(at(220), &feedback(14, &[false, true]), &mut lossless(), RTT), 1000);
         assert!(pictures.pop(at(221), 16).is_some());
-        assert_eq!(pictures.report(at(330), &feedback(16, &[true]), &lossless(), RTT), 0);
+        assert_eq!(pictures.report(at(330), &feedback(16, &[true]), &mut lossless(), RTT), 0);
         assert_eq!((pictures.kept.len(), pictures.kept_bytes, pictures.bytes()), (0, 0, 0));
     }
 
@@ -438,12 +460,15 @@ mod tests {
         let mut pictures = Pictures::default();
         pictures.push(at(0), picture(0, Class::Base, 3, 1), Duration::ZERO);
         assert_eq!((send(&mut pictures, at(1), 0), pictures.protected), (4, 1));
-        assert_eq!(pictures.report(at(110), &feedback(0, &[false, true, true, true]), &lossless(), RTT), 0);
+        assert_eq!(
+            pictures.report(at(110), &feedback(0, &[false, true, true, true]), &mut lossless(), RTT),
+            0
+        );
         assert_eq!(pictures.kept.len(), 0, "it is whole there");
         pictures.push(at(200), picture(1, Class::Base, 3, 1), Duration::ZERO);
         send(&mut pictures, at(201), 4);
         let again =
-            pictures.report(at(300), &feedback(4, &[false, true, true, false, true]), &lossless(), RTT);
+            pictures.report(at(300), &feedback(4, &[false, true, true, false, true]), &mut lossless(), RTT);
         assert_eq!(again, 1000, "one of two is enough");
     }
 
@@ -455,7 +480,7 @@ mod tests {
         assert_eq!((send(&mut pictures, at(1), 0), pictures.due()), (2, Some(at(40))));
         pictures.push(at(33), picture(1, Class::Base, 2, 1), apart);
         assert_eq!(send(&mut pictures, at(34), 2), 2);
-        pictures.report(at(35), &feedback(0, &[true, true]), &lossless(), RTT);
+        pictures.report(at(35), &feedback(0, &[true, true]), &mut lossless(), RTT);
         assert_eq!(send(&mut pictures, at(45), 4), 0);
         assert_eq!((send(&mut pictures, at(80), 4), pictures.due()), (1, None));
     }
@@ -466,13 +491,16 @@ mod tests {
             let mut pictures = Pictures::default();
             pictures.push(at(0), picture(0, class, 3, 0), Duration::ZERO);
             send(&mut pictures, at(1), 0);
-            assert_eq!(pictures.report(at(late), &feedback(0, &[false, true, true]), &lossless(), RTT), 0);
+            assert_eq!(
+                pictures.report(at(late), &feedback(0, &[false, true, true]), &mut lossless(), RTT),
+                0
+            );
         }
         let mut pictures = Pictures::default();
         pictures.push(at(0), picture(0, Class::Base, 3, 0), Duration::ZERO);
         send(&mut pictures, at(1), 0);
         pictures.acknowledged(1, 0);
-        assert_eq!(pictures.report(at(110), &feedback(0, &[false, true, true]), &lossless(), RTT), 0);
+        assert_eq!(pictures.report(at(110), &feedback(0, &[false, true, true]), &mut lossless(), RTT), 0);
     }
 
     #[test]
@@ -496,10 +524,10 @@ mod tests {
         let mut pictures = Pictures::default();
         pictures.push(at(0), picture(0, Class::Base, 6, 0), Duration::ZERO);
         send(&mut pictures, at(1), 0);
-        assert_eq!(pictures.report(at(100), &feedback(0, &[false, true, true]), &lossless(), RTT), 1000);
-        pictures.report(at(105), &feedback(0, &[true, true, true]), &lossless(), RTT);
+        assert_eq!(pictures.report(at(100), &feedback(0, &[false, true, true]), &mut lossless(), RTT), 1000);
+        pictures.report(at(105), &feedback(0, &[true, true, true]), &mut lossless(), RTT);
         assert_eq!(send(&mut pictures, at(106), 6), 0, "it came after all, so it is not sent again");
-        assert_eq!(pictures.report(at(110), &feedback(3, &[false, true, true]), &lossless(), RTT), 0);
+        assert_eq!(pictures.report(at(110), &feedback(3, &[false, true, true]), &mut lossless(), RTT), 0);
     }
 
     proptest! {
@@ -533,7 +561,7 @@ mod tests {
                             arrival: came.then_some(0),
                         });
                         let told = Feedback { start: SendTime::at(now), fates: fates.collect(), held: Duration::ZERO };
-                        pictures.report(now, &told, &lossless(), RTT);
+                        pictures.report(now, &told, &mut lossless(), RTT);
                     }
                     _ => pictures.acknowledged(1, number.into()),
                 }

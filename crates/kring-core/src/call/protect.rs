@@ -21,8 +21,8 @@ const KEYFRAME: f64 = 0.33;
 const LAYER: f64 = 2.0;
 /// Where sending again takes no longer than this, targets are so much higher.
 const QUICK: (Duration, f64) = (Duration::from_millis(40), 4.0);
-/// What of a picture's parts parity may take, on average: a part, so much of the loss, and more of it in bursts.
-const BUDGET: (f64, f64, f64) = (0.1, 4.0, 0.9);
+/// What of a picture's parts parity may take, on average: a part, and so much of the loss, times the length of bursts.
+const BUDGET: (f64, f64) = (0.12, 4.0);
 /// The longest bursts, in packets, that are planned for.
 const LONGEST: f64 = 6.0;
 /// Bursts from this length on are worth that parity goes apart from what it protects, and how far.
@@ -31,8 +31,17 @@ const APART: (f64, Duration) = (2.0, Duration::from_millis(40));
 const BETWEEN: i32 = 8;
 /// What is sent again is doubled until the chance that it is lost again is below this.
 const AGAIN: f64 = 0.02;
-/// Assumed before anything is known: for keyframes only.
-const UNKNOWN: f64 = 0.01;
+/// Losses are remembered for so many packets of pictures; of few packets they are taken for less, and below a part for none.
+const MEMORY: f64 = 500.0;
+const FEW: f64 = 30.0;
+const NOTED: f64 = 0.01;
+/// Less loss than this is none.
+const NEGLIGIBLE: f64 = 0.002;
+/// Assumed before anything is known.
+const UNKNOWN: f64 = 0.02;
+/// Where there is loss a picture is cut into so many parts, if they do not get shorter than so many bytes: parity over more
+/// parts does the same for less.
+const PARTS: (usize, usize) = (7, 500);
 /// How fast what redundancy takes is forgotten, a picture.
 const FADING: f64 = 0.97;
 
@@ -51,23 +60,50 @@ pub(super) struct Protection {
     loss: f64,
     burst: f64,
     quick: bool,
+    /// Whether the network has shown itself.
+    told: bool,
     known: HashMap<(u16, Class), u16>,
     /// What of the budget is left, in parts.
     left: f64,
     /// Bytes of pictures and of what was sent beside them, the older the less.
     sent: (f64, f64),
+    /// Packets of pictures whose fate is known, and those of them that were lost, the older the less.
+    fates: (f64, f64),
 }
 
 impl Default for Protection {
     fn default() -> Protection {
-        Protection { loss: 0.0, burst: 1.0, quick: false, known: HashMap::new(), left: 0.0, sent: (0.0, 0.0) }
+        Protection {
+            loss: 0.0,
+            burst: 1.0,
+            quick: false,
+            told: false,
+            known: HashMap::new(),
+            left: 0.0,
+            sent: (0.0, 0.0),
+            fates: (0.0, 0.0),
+        }
     }
 }
 
 impl Protection {
+    /// Counts packets of pictures whose fate has become known, and how many of them were lost.
+    pub(super) fn observe(&mut self, judged: u32, lost: u32) {
+        let (all, gone) = &mut self.fates;
+        let fading = (1.0 - 1.0 / MEMORY).powf(judged.into());
+        *all = *all * fading + f64::from(judged);
+        *gone = *gone * fading + f64::from(lost);
+    }
+
     /// Takes what is known of the network now.
+    ///
+    /// Rate control does not count what a full queue may have dropped, for redundancy would only fill it more; but parity comes
+    /// out of the pictures' share, so what was really lost counts here.
     pub(super) fn update(&mut self, network: &NetworkState) {
-        let loss = network.loss.clamp(0.0, 0.5);
+        self.told = true;
+        let (all, gone) = self.fates;
+        let lost = Some(gone / (all + FEW)).filter(|lost| *lost >= NOTED);
+        let loss = network.loss.max(lost.unwrap_or(0.0)).clamp(0.0, 0.5);
         let burst = network.burst.clamp(1.0, LONGEST);
         let quick = network.round_trip.is_some_and(|rtt| rtt <= QUICK.0);
         // Small changes change nothing.
@@ -78,9 +114,15 @@ impl Protection {
         }
     }
 
+    /// The longest that the parts of a picture of `len` bytes are to be.
+    pub(super) fn part(&self, len: usize) -> usize {
+        if self.expected() < NEGLIGIBLE { usize::MAX } else { len.div_ceil(PARTS.0).max(PARTS.1) }
+    }
+
     /// How many parts of parity a picture of `count` parts gets.
     pub(super) fn parity(&mut self, count: u16, class: Class) -> u16 {
-        let budget = (20.0 * self.loss).min(BUDGET.0) + BUDGET.1 * self.loss * self.burst.powf(BUDGET.2);
+        let loss = self.expected();
+        let budget = (20.0 * loss).min(BUDGET.0) + BUDGET.1 * loss * self.burst;
         let most = budget * f64::from(count.max(8)) + 1.0;
         self.left = (self.left + budget * f64::from(count)).min(most);
         let needed = self.needed(count, class);
@@ -92,9 +134,13 @@ impl Protection {
         given
     }
 
+    fn expected(&self) -> f64 {
+        if self.told { self.loss } else { UNKNOWN }
+    }
+
     fn needed(&mut self, count: u16, class: Class) -> u16 {
-        let loss = if class == Class::Keyframe { self.loss.max(UNKNOWN) } else { self.loss };
-        if loss < 0.0005 {
+        let loss = self.expected();
+        if loss < NEGLIGIBLE {
             return 0;
         }
         let of = |(part, least, most): (f64, f64, f64)| (part * loss).clamp(least, most);
@@ -233,10 +279,11 @@ mod tests {
     }
 
     #[test]
-    fn no_loss_no_parity_but_for_a_keyframe() {
+    fn no_loss_no_parity_but_before_anything_is_known() {
+        let mut unknown = Protection::default();
+        assert!((1..=3).contains(&unknown.parity(10, Class::Keyframe)));
         let mut none = protection(0.0, 1.0);
-        assert_eq!(none.parity(7, Class::Base), 0);
-        assert!((1..=2).contains(&none.parity(10, Class::Keyframe)));
+        assert_eq!((none.parity(7, Class::Base), none.parity(10, Class::Keyframe)), (0, 0));
     }
 
     #[test]
@@ -260,7 +307,7 @@ mod tests {
 
     #[test]
     fn parity_stays_within_its_budget() {
-        for (loss, most) in [(0.01, 0.15), (0.05, 0.31), (0.1, 0.51), (0.3, 1.31)] {
+        for (loss, most) in [(0.01, 0.16), (0.05, 0.32), (0.1, 0.52), (0.3, 1.32)] {
             for count in [1, 3, 7, 12] {
                 let mut p = protection(loss, 1.0);
                 let given: u32 = (0..500).map(|_| u32::from(p.parity(count, Class::Base))).sum();
@@ -276,6 +323,22 @@ mod tests {
         assert_eq!(protection(0.05, 1.0).again(1), 2);
         assert_eq!(protection(0.3, 1.0).again(1), 4);
         assert!(protection(0.5, 1.0).again(5) <= 17);
+    }
+
+    #[test]
+    fn what_was_really_lost_counts_even_if_rate_control_blames_a_queue() {
+        let mut p = protection(0.0, 1.0);
+        p.observe(1, 1);
+        p.update(&network(0.0, 1.0, 100));
+        assert!(p.loss < 0.05, "one packet says little");
+        for _ in 0..30 {
+            p.observe(20, 2);
+        }
+        p.update(&network(0.0, 1.0, 100));
+        assert!((0.08..0.11).contains(&p.loss), "{}", p.loss);
+        (0..150).for_each(|_| p.observe(20, 0));
+        p.update(&network(0.0, 1.0, 100));
+        assert_eq!(p.loss, 0.0);
     }
 
     #[test]

@@ -275,12 +275,7 @@ impl Call {
         }
         if let Some(frame) = self.inbox.reassembler.push(now, &packet) {
             let (header, stream) = (frame.header, frame.stream);
-            let dropped = self.inbox.dropped;
             self.frame(now, now, header, stream, frame.bytes);
-            // A copy of what has come is no stranger.
-            if packet.hop.repeated && packet.hop.fragment.is_none() {
-                self.inbox.dropped = dropped;
-            }
         }
     }
 
@@ -316,6 +311,8 @@ impl Call {
                     return;
                 }
                 Err(OpenError::NoKey) => early = true,
+                // Small pictures are protected by a copy, and what was taken for lost may come after all.
+                Err(OpenError::Replayed) if track == Some(MediaKind::Video) => return,
                 Err(OpenError::OtherSender | OpenError::Replayed | OpenError::Forged) => {}
             }
         }
@@ -343,7 +340,7 @@ impl Call {
             let network = self.rate.network();
             self.protection.update(&network);
             let round_trip = network.round_trip.unwrap_or(ASSUMED_ROUND_TRIP);
-            let again = self.pictures.report(now, feedback, &self.protection, round_trip);
+            let again = self.pictures.report(now, feedback, &mut self.protection, round_trip);
             self.protection.sent(0, again);
             self.share();
         }

@@ -69,7 +69,8 @@ impl Call {
             frame_id,
         };
         let info = FrameInfo::Video { capture: picture.capture.as_micros(), skippable };
-        self.packetiser = Packetiser::new(self.rate.fragment());
+        let part = self.protection.part(picture.payload.len()).min(self.rate.fragment());
+        self.packetiser = Packetiser::new(part);
         let parts = self.seal(track, &header, Some(info), picture.payload)?;
         let class = match picture {
             Picture { keyframe: true, .. } => Class::Keyframe,

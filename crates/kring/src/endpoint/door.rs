@@ -146,7 +146,7 @@ pub(super) async fn passed(common: &Arc<Common>, mut established: Established) -
     };
     let (who, from) = (peer.fingerprint(), established.connection.remote_address());
     let Ok(place) = common.doors.lobby(|lobby| lobby.enter(who, from.ip())) else {
-        refuse(common, established, Reason::Busy).await;
+        Box::pin(refuse(common, established, Reason::Busy)).await;
         return None;
     };
     let seat = Seat { common, place };
@@ -157,7 +157,7 @@ pub(super) async fn passed(common: &Arc<Common>, mut established: Established) -
     if passed {
         return Some(established);
     }
-    refuse(common, established, Reason::NotAnswered).await;
+    Box::pin(refuse(common, established, Reason::NotAnswered)).await;
     None
 }
 
