@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(lost(&history.take(Time::from_millis(80), &feedback(20, &came))), 0);
         assert_eq!(
             lost(&history.take(Time::from_millis(90), &feedback(20, &[&came[..], &came].concat()))),
-            2
+            1
         );
     }
 
