@@ -23,6 +23,11 @@ mod stop;
 mod talk;
 mod tap;
 mod ticket;
+#[cfg(feature = "window")]
+mod window;
+#[cfg(not(feature = "window"))]
+#[path = "window_none.rs"]
+mod window;
 
 use app::App;
 use args::{Accept, Answer, Cli, Command, Common};
