@@ -16,6 +16,7 @@ pub mod mutate;
 mod parse;
 mod rate;
 pub mod seeds;
+mod video;
 mod world;
 
 pub use call::call;
@@ -24,6 +25,7 @@ pub use handshake::{accept, confirm, dial};
 pub use media::{jitter, reassembler, video_buffer};
 pub use parse::{bundle, certificate, control, frame_header, identity, offer, packet, report, ticket};
 pub use rate::rate;
+pub use video::h264;
 pub use world::{offer as an_offer, pair};
 
 /// What a target does with its bytes.
@@ -40,6 +42,7 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("control", control),
     ("dial", dial),
     ("frame_header", frame_header),
+    ("h264", h264),
     ("identity", identity),
     ("jitter", jitter),
     ("offer", offer),

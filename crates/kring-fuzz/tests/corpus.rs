@@ -60,6 +60,7 @@ targets! {
     control: 20_000,
     dial: 200,
     frame_header: 20_000,
+    h264: 3000,
     identity: 1000,
     jitter: 1000,
     offer: 20_000,
