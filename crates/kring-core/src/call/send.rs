@@ -12,6 +12,9 @@ use crate::rate::{NetworkState, Share};
 use crate::time::Time;
 use std::time::Duration;
 
+/// The share of datagrams that may get lost for all that is known before the first report: voice gets room for copies.
+const ASSUMED_LOSS: f64 = 0.1;
+
 impl Call {
     /// Seals one audio packet with `copies` of those before it and queues it. `capture` is when its first sample was
     /// captured; `level` is in −dBov.
@@ -109,8 +112,8 @@ impl Call {
 
     /// What the way is assumed to carry until the first report has come, in bit/s, from how quickly the set-up went:
     /// see [`RateControl::assume`](crate::rate::RateControl::assume).
-    pub fn assume_rate(&mut self, now: Time, bits_per_second: f64) {
-        self.rate.assume(now, bits_per_second);
+    pub fn assume_rate(&mut self, now: Time, bits_per_second: f64, round_trip: Duration) {
+        self.rate.assume(now, bits_per_second, round_trip);
         self.share();
     }
 
@@ -142,7 +145,8 @@ impl Call {
         let sends =
             |t: &OwnTrack| t.info.source.kind() == MediaKind::Video && t.info.state == TrackState::Live;
         let video = self.tracks.values().any(sends);
-        self.share = Share::new(network.target, network.loss, video, self.share);
+        let loss = if self.rate.is_told() { network.loss } else { ASSUMED_LOSS };
+        self.share = Share::new(network.target, loss, video, self.share);
     }
 
     /// The next datagram to send, now: its send time is stamped here. Voice goes at once, pictures when it is their

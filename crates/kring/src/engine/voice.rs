@@ -71,6 +71,11 @@ impl Voice {
         }
     }
 
+    /// Sets the least delay, beyond the network's fastest packets.
+    pub(crate) fn set_minimum(&mut self, minimum: Duration) {
+        self.jitter.set_minimum(minimum);
+    }
+
     /// Takes a packet that arrived at `now`.
     pub(crate) fn push(&mut self, now: Time, packet: AudioPacket) {
         let missing = self.jitter.lacks_before(packet.frame_id);
