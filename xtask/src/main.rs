@@ -1,4 +1,4 @@
-//! The repository's tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask lint`.
+//! The repository's tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask lint`, `cargo xtask vectors`.
 //!
 //! A task first says what it lacks on this machine and, if allowed, installs it; then it runs, shows each step
 //! with its time, and ends in a summary. Exit codes: 0 well, 1 something failed, 2 wrong command line,
@@ -15,6 +15,7 @@ mod measure;
 mod needs;
 mod steps;
 mod test;
+mod vectors;
 mod workspace;
 
 use std::process::ExitCode;
@@ -36,6 +37,9 @@ cargo xtask lint [--yes]
     Format, clippy, documentation, dependencies (cargo-deny), spelling (typos, if installed), and that the
     crates which promise it forbid unsafe code.
 
+cargo xtask vectors
+    Writes docs/test-vectors anew from what the code does; `test` compares them.
+
 --yes installs what is missing without asking; so does the environment variable CI.
 Exit codes: 0 well, 1 something failed, 2 wrong command line, 3 something has to be installed first.";
 
@@ -55,6 +59,7 @@ fn run() -> Result<(), Failure> {
         Some(Value(task)) if task == "demo" => demo::run(demo::Options::parse(line)?),
         Some(Value(task)) if task == "test" => test::run(test::Options::parse(line)?),
         Some(Value(task)) if task == "lint" => lint::run(lint::Options::parse(line)?),
+        Some(Value(task)) if task == "vectors" => vectors::run(line),
         None | Some(Short('h') | Long("help")) => {
             println!("{HELP}");
             Ok(())
@@ -64,7 +69,7 @@ fn run() -> Result<(), Failure> {
             Ok(())
         }
         Some(Value(task)) => Err(Failure::usage(format!(
-            "expected demo, test or lint, got {task:?}; `cargo xtask` lists the tasks"
+            "expected demo, test, lint or vectors, got {task:?}; `cargo xtask` lists the tasks"
         ))),
         Some(other) => Err(other.unexpected().into()),
     }

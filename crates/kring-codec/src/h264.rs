@@ -16,6 +16,7 @@ mod annexb;
 mod decoder;
 mod encoder;
 mod handle;
+mod padded;
 mod recovery;
 mod references;
 mod simulcast;
@@ -24,6 +25,7 @@ mod syntax;
 pub use annexb::{AccessUnits, access_units, is_discardable, is_keyframe};
 pub use decoder::H264Decoder;
 pub use encoder::H264Encoder;
+pub use padded::PaddedH264;
 pub use simulcast::H264Simulcast;
 pub use syntax::MAX_MEMORY;
 

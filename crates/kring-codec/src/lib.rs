@@ -25,7 +25,7 @@ pub mod video;
 pub use audio::{AudioCodec, AudioDecoder, AudioEncoder, AudioSettings, FrameDuration};
 pub use error::{DecodeError, EncodeError};
 #[cfg(feature = "h264")]
-pub use h264::H264;
+pub use h264::{H264, PaddedH264};
 pub use ladder::{Ladder, Rung};
 #[cfg(feature = "opus")]
 pub use opus::Opus;

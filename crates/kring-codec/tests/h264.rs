@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kring_codec::h264::{MAX_ACCESS_UNIT, access_units};
 use kring_codec::{ContentHint, DecodeError, Decoded, EncodeError, EncodedVideo, H264, Picture, Recovery};
-use kring_codec::{Layer, VideoCodec, VideoDecoder, VideoEncoder, VideoSettings};
+use kring_codec::{Layer, PaddedH264, VideoCodec, VideoDecoder, VideoEncoder, VideoSettings};
 
 const SETTINGS: VideoSettings = VideoSettings {
     width: 640,
@@ -536,4 +536,26 @@ fn a_written_stream_is_cut_into_its_pictures_again() {
     let file = stream.iter().flat_map(|encoded| encoded.data.clone()).collect::<Vec<u8>>();
     let units: Vec<&[u8]> = access_units(&file).collect();
     assert_eq!(units, stream.iter().map(|encoded| &encoded.data[..]).collect::<Vec<_>>());
+}
+
+#[test]
+fn padded_pictures_have_few_sizes_decode_and_keep_the_rate() {
+    let mut encoder = PaddedH264.encoder(&SETTINGS).unwrap();
+    let mut decoder = PaddedH264.decoder().unwrap();
+    let (mut sizes, mut whole, mut own) = (std::collections::BTreeSet::new(), 0, 0);
+    for index in 0..150 {
+        let picture = scene(640, 360, index, 4 + u64::from(index / 30) * 3);
+        let Some(encoded) = encoder.encode(&picture, at(index), false).unwrap() else { continue };
+        let (decoded, shown) = decode(&mut *decoder, &encoded.data).unwrap();
+        assert_eq!(decoded, Decoded::Picture);
+        assert!(psnr(&picture, &shown) > 20.0);
+        sizes.insert(encoded.data.len());
+        whole += encoded.data.len();
+        own += encoded.data.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    }
+    assert!(sizes.len() <= 8, "{sizes:?}");
+    let (cost, rate) = (whole as f64 / own as f64, whole as f64 * 8.0 / 5.0);
+    println!("padding costs {:.1} %, {rate:.0} bit/s, {sizes:?}", 100.0 * cost - 100.0);
+    assert!((1.05..1.35).contains(&cost), "{cost}");
+    assert!(rate < 1_250_000.0, "{rate}");
 }

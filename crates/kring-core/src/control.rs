@@ -3,8 +3,8 @@
 //! Guarantee: decoding is bounded and passes over what it does not know, and no message can open a device: there is
 //! none that asks for it.
 
-use crate::crypto::Provider;
-use crate::handshake::HandshakeError;
+use crate::crypto::{Provider, Secret32};
+use crate::handshake::{HandshakeError, Renew, Renewed};
 use crate::keys::{REPORT_TRACK, SenderKey};
 use crate::offer::{Offer, TrackState};
 use crate::wire::{self, Fields, Malformed};
@@ -107,6 +107,16 @@ pub(crate) enum Message {
         track: u8,
     },
     Recording(bool),
+    /// The caller begins a new handshake inside the session.
+    Renew(Renew),
+    /// The callee answers it, and writes under the new keys from here on.
+    Renewed(Renewed),
+    /// The caller writes under the new keys from here on.
+    Switched,
+    /// The sender key of that rotation, not the first, is held here.
+    KeyTaken {
+        rotation: u8,
+    },
 }
 
 const T_RINGING: u64 = 1;
@@ -118,11 +128,15 @@ const T_TRACKS: u64 = 6;
 const T_TRACK_STATE: u64 = 7;
 const T_KEYFRAME_REQUEST: u64 = 8;
 const T_RECORDING: u64 = 9;
+const T_RENEW: u64 = 30;
+const T_RENEWED: u64 = 31;
+const T_SWITCHED: u64 = 32;
+const T_KEY_TAKEN: u64 = 34;
 
 impl Message {
     /// Whether the channel has to be rekeyed after it.
     pub(crate) fn carries_secret(&self) -> bool {
-        matches!(self, Message::SenderKey(_))
+        matches!(self, Message::SenderKey(_) | Message::Renew(_))
     }
 
     /// One field, and sometimes a meaningless one beside it.
@@ -167,6 +181,23 @@ impl Message {
             Message::Recording(on) => {
                 wire::put_number(1, (*on).into(), &mut value);
                 T_RECORDING
+            }
+            Message::Renew(renew) => {
+                value.reserve(renew.message.len() + 64);
+                wire::put_number(1, renew.counter, &mut value);
+                wire::put(4, &*renew.seed, &mut value);
+                wire::put(5, &renew.message, &mut value);
+                T_RENEW
+            }
+            Message::Renewed(renewed) => {
+                wire::put_number(1, renewed.counter, &mut value);
+                wire::put(5, &renewed.message, &mut value);
+                T_RENEWED
+            }
+            Message::Switched => T_SWITCHED,
+            Message::KeyTaken { rotation } => {
+                wire::put_number(1, (*rotation).into(), &mut value);
+                T_KEY_TAKEN
             }
         };
         let mut out = Zeroizing::new(Vec::with_capacity(value.len() + 32));
@@ -218,25 +249,48 @@ impl Message {
             T_RECORDING => Message::Recording(numbers()?[1].ok_or(Malformed)? != 0),
             T_SENDER_KEY => {
                 let n = numbers()?;
-                let (mut secret, mut signature) = (None, None);
-                for field in Fields(value) {
-                    match field? {
-                        (4, v) => secret = Some(Zeroizing::new(v.try_into().map_err(|_| Malformed)?)),
-                        (5, v) => signature = Some(v.try_into().map_err(|_| Malformed)?),
-                        _ => {}
-                    }
-                }
+                let (secret, signature) = secret_and_bytes(value)?;
                 Message::SenderKey(SenderKey {
                     epoch: n[1].ok_or(Malformed)?,
                     rotation: n[2].and_then(|n| n.try_into().ok()).ok_or(Malformed)?,
                     leaf: n[3].and_then(|n| n.try_into().ok()).ok_or(Malformed)?,
                     secret: secret.ok_or(Malformed)?,
-                    signature: signature.ok_or(Malformed)?,
+                    signature: signature.and_then(|s| s.try_into().ok()).ok_or(Malformed)?,
                 })
             }
+            T_RENEW => {
+                let (seed, message) = secret_and_bytes(value)?;
+                Message::Renew(Renew {
+                    counter: numbers()?[1].ok_or(Malformed)?,
+                    seed: seed.ok_or(Malformed)?,
+                    message: message.ok_or(Malformed)?.to_vec(),
+                })
+            }
+            T_RENEWED => {
+                let (_, message) = secret_and_bytes(value)?;
+                let message = message.ok_or(Malformed)?.to_vec();
+                Message::Renewed(Renewed { counter: numbers()?[1].ok_or(Malformed)?, message })
+            }
+            T_SWITCHED => Message::Switched,
+            T_KEY_TAKEN => Message::KeyTaken {
+                rotation: numbers()?[1].and_then(|n| n.try_into().ok()).ok_or(Malformed)?,
+            },
             _ => return Ok(None),
         }))
     }
+}
+
+/// Fields 4, a secret of 32 bytes, and 5.
+fn secret_and_bytes(value: &[u8]) -> Result<(Option<Secret32>, Option<&[u8]>), Malformed> {
+    let (mut secret, mut bytes) = (None, None);
+    for field in Fields(value) {
+        match field? {
+            (4, v) => secret = Some(Zeroizing::new(v.try_into().map_err(|_| Malformed)?)),
+            (5, v) => bytes = Some(v),
+            _ => {}
+        }
+    }
+    Ok((secret, bytes))
 }
 
 #[cfg(all(test, feature = "aws-lc"))]

@@ -22,7 +22,7 @@ use std::time::Duration;
 pub const MAX_TRACKS: u8 = 16;
 /// The track that carries reports instead of media.
 pub(crate) const REPORT_TRACK: u8 = 15;
-/// How long frames under the previous generation of a sender's key are still opened.
+/// How long frames under older generations of a sender's key are still opened once one has come under a newer.
 const OLD_GENERATION: Duration = Duration::from_secs(2);
 
 /// The parts of an SFrame key id.
@@ -84,12 +84,12 @@ impl Group {
         }
     }
 
-    fn base_key(&self, c: &Secret32, kid: u64) -> Secret32 {
+    pub(crate) fn base_key(&self, c: &Secret32, kid: u64) -> Secret32 {
         kdf::expand(c, "kring media", &[&self.room_id, &self.roster_hash, &kid.to_be_bytes()])
     }
 
     /// What a sender signs: a commitment to its key, bound to its place.
-    fn statement(&self, rotation: u8, leaf: u8, c: &Secret32) -> Vec<u8> {
+    pub(crate) fn statement(&self, rotation: u8, leaf: u8, c: &Secret32) -> Vec<u8> {
         let commitment = kdf::hash("kring sender key", &[&c[..]]);
         [
             b"kring sender key commitment",
@@ -120,21 +120,58 @@ pub(crate) struct OwnKeys {
     rotation: u8,
     secret: Secret32,
     sealers: HashMap<u8, Box<dyn SealFrame>>,
+    /// Announced, and used once the peer has it.
+    next: Option<Secret32>,
 }
 
 impl OwnKeys {
     pub(crate) fn new(provider: Arc<dyn Provider>, group: Group, leaf: u8, secret: Secret32) -> OwnKeys {
-        OwnKeys { provider, group, leaf, rotation: 0, secret, sealers: HashMap::new() }
+        OwnKeys { provider, group, leaf, rotation: 0, secret, sealers: HashMap::new(), next: None }
     }
 
     /// The message that gives this key to another member.
     pub(crate) fn announce(&self, identity: &Identity) -> SenderKey {
+        self.signed(identity, self.rotation, &self.secret)
+    }
+
+    /// The message that gives the next key, `secret`, to another member; it is not used before [`switch`](Self::switch).
+    pub(crate) fn announce_next(&mut self, identity: &Identity, secret: Secret32) -> SenderKey {
+        let key = self.signed(identity, self.rotation.wrapping_add(1), &secret);
+        self.next = Some(secret);
+        key
+    }
+
+    /// The other member holds the key that was announced as `rotation`: seals with it from now on and forgets the one
+    /// before. Says whether that was announced.
+    #[must_use]
+    pub(crate) fn switch(&mut self, rotation: u8) -> bool {
+        if rotation != self.rotation.wrapping_add(1) {
+            return false;
+        }
+        let Some(secret) = self.next.take() else { return false };
+        (self.rotation, self.secret) = (rotation, secret);
+        self.sealers.clear();
+        true
+    }
+
+    #[cfg(test)]
+    pub(crate) fn group(&self) -> Group {
+        self.group
+    }
+
+    /// All that a thief would find here.
+    #[cfg(test)]
+    pub(crate) fn secrets(&self) -> Vec<Secret32> {
+        self.next.iter().chain([&self.secret]).cloned().collect()
+    }
+
+    fn signed(&self, identity: &Identity, rotation: u8, secret: &Secret32) -> SenderKey {
         SenderKey {
             epoch: self.group.epoch,
-            rotation: self.rotation,
+            rotation,
             leaf: self.leaf,
-            secret: self.secret.clone(),
-            signature: identity.sign(&self.group.statement(self.rotation, self.leaf, &self.secret)),
+            secret: secret.clone(),
+            signature: identity.sign(&self.group.statement(rotation, self.leaf, secret)),
         }
     }
 
@@ -154,7 +191,7 @@ struct Generation {
     rotation: u8,
     secret: Secret32,
     openers: HashMap<u8, (Box<dyn OpenFrame>, ReplayWindow)>,
-    /// Set once the next one is there.
+    /// Set once a frame has come under a later one.
     until: Option<Time>,
 }
 
@@ -184,6 +221,17 @@ impl PeerKeys {
         PeerKeys { provider, group, leaf, generations: Vec::new() }
     }
 
+    /// All that a thief would find here.
+    #[cfg(test)]
+    pub(crate) fn secrets(&self) -> Vec<Secret32> {
+        self.generations.iter().map(|g| g.secret.clone()).collect()
+    }
+
+    /// Whether no generation has come yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.generations.is_empty()
+    }
+
     /// Takes a new generation from its owner; says whether it was in order and signed.
     #[must_use]
     pub(crate) fn take(&mut self, key: SenderKey, owner: &PublicIdentity, now: Time) -> bool {
@@ -198,9 +246,6 @@ impl PeerKeys {
         if self.generations.len() > 2 {
             self.generations.remove(0);
         }
-        for old in &mut self.generations {
-            old.until.get_or_insert(now + OLD_GENERATION);
-        }
         self.generations.push(Generation {
             rotation: key.rotation,
             secret: key.secret,
@@ -210,7 +255,8 @@ impl PeerKeys {
         true
     }
 
-    fn forget_old(&mut self, now: Time) {
+    /// Drops generations whose time is over.
+    pub(crate) fn forget_old(&mut self, now: Time) {
         self.generations.retain(|g| g.until.is_none_or(|until| now < until));
     }
 
@@ -227,11 +273,9 @@ impl PeerKeys {
             return Err(OpenError::OtherSender);
         }
         self.forget_old(now);
-        let generation = self
-            .generations
-            .iter_mut()
-            .find(|g| kid.epoch == self.group.epoch && g.rotation == kid.rotation)
-            .ok_or(OpenError::NoKey)?;
+        let named = |g: &Generation| kid.epoch == self.group.epoch && g.rotation == kid.rotation;
+        let at = self.generations.iter().position(named).ok_or(OpenError::NoKey)?;
+        let generation = &mut self.generations[at];
         let (group, secret, provider) = (&self.group, &generation.secret, &self.provider);
         // At most 16 openers a generation: the KID has four bits for the track.
         let (opener, window) = generation.openers.entry(kid.track).or_insert_with(|| {
@@ -243,6 +287,10 @@ impl PeerKeys {
         }
         opener.open(metadata, sframe, out).map_err(|_| OpenError::Forged)?;
         window.record(counter);
+        // Its sender has switched, so what is under an older one was sent before.
+        for old in &mut self.generations[..at] {
+            old.until.get_or_insert(now + OLD_GENERATION);
+        }
         Ok(())
     }
 }
@@ -353,20 +401,26 @@ mod tests {
     }
 
     #[test]
-    fn an_old_generation_is_dropped_after_two_seconds() {
+    fn an_old_generation_is_dropped_two_seconds_after_the_first_frame_under_the_new() {
         let (mut own, mut peer, identity) = keys();
         let owner = identity.public();
-        let (kid, counter, frame) = seal(&mut own, 0);
-        let (_, late_counter, late) = seal(&mut own, 0);
         assert!(peer.take(own.announce(&identity), &owner, Time::ZERO));
-        own.rotation = 1;
-        own.secret = Zeroizing::new([4; 32]);
-        assert!(peer.take(own.announce(&identity), &owner, Time::from_millis(1000)));
-        let mut out = Vec::new();
-        let at = Time::from_millis(2900);
-        assert_eq!(peer.open((kid, counter), b"m", &frame, &mut out, at), Ok(()));
-        let at = Time::from_millis(3001);
-        assert_eq!(peer.open((kid, late_counter), b"m", &late, &mut out, at), Err(OpenError::NoKey));
+        let old: Vec<_> = (0..3).map(|_| seal(&mut own, 0)).collect();
+        let next = own.announce_next(&identity, Zeroizing::new([4; 32]));
+        assert!(peer.take(next, &owner, Time::from_millis(1000)));
+        assert!(!own.switch(2), "it was announced as 1");
+        assert!(own.switch(1));
+        assert!(!own.switch(1) && !own.switch(2), "once");
+        let new = seal(&mut own, 0);
+        assert_eq!((new.0.rotation, new.1), (1, 0), "each key counts its own frames");
+        let mut open = |(kid, counter, frame): &(Kid, u64, Vec<u8>), at| {
+            peer.open((*kid, *counter), b"m", frame, &mut Vec::new(), Time::from_millis(at))
+        };
+        // However long the new one has been known: its owner may not know that yet.
+        assert_eq!(open(&old[0], 9000), Ok(()));
+        assert_eq!(open(&new, 9000), Ok(()));
+        assert_eq!(open(&old[1], 10_999), Ok(()));
+        assert_eq!(open(&old[2], 11_000), Err(OpenError::NoKey));
     }
 
     proptest::proptest! {

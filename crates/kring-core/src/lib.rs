@@ -24,8 +24,12 @@ pub mod identity;
 pub mod keys;
 pub mod media;
 pub mod offer;
+#[cfg(all(test, feature = "aws-lc"))]
+mod official;
 pub mod rate;
 pub mod ticket;
 pub mod time;
 pub mod varint;
+#[cfg(all(test, feature = "aws-lc", feature = "pure-rust"))]
+mod vectors;
 mod wire;

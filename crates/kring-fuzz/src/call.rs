@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use kring_core::call::{Call, Event, MAX_MEMORY, Picture};
+use kring_core::call::{Call, Event, KeyLifetimes, MAX_MEMORY, Picture};
 use kring_core::control::Reason;
 use kring_core::handshake::Role;
 use kring_core::media::audio::{Bundle, Copies};
@@ -61,7 +61,13 @@ struct Two {
 
 impl Two {
     fn new() -> Two {
-        let sides = pair().map(Side::new);
+        let sides = pair().map(|mut call| {
+            // As often as they may, so that short runs see keys turn over.
+            let lifetimes =
+                KeyLifetimes { sender_key: Duration::from_millis(300), handshake: Duration::from_secs(2) };
+            call.set_key_lifetimes(Time::ZERO, lifetimes);
+            Side::new(call)
+        });
         Two { now: Time::ZERO, sides, answered: false, sent: 0, left: MAX_SEALED }
     }
 
@@ -144,6 +150,14 @@ impl Two {
                     side.call.announce_recording(true);
                 }
             }
+            29 => {
+                let (track, flags) = (input.u8() & 15, input.u8());
+                let decoded = (flags & 2 != 0).then(|| input.u32() >> (flags >> 3));
+                side.call.set_decoded(now, track, decoded, flags & 1 != 0);
+            }
+            30 => {
+                side.call.picture_feedback(input.u8() & 15);
+            }
             _ => {
                 for side in &mut self.sides {
                     let bytes = std::mem::take(&mut side.stream);
@@ -187,6 +201,7 @@ impl Two {
         let picture = Picture {
             keyframe: flags & 1 != 0,
             discardable: flags & 2 != 0,
+            refers_to: (flags & 0x10 != 0).then(|| self.sent.wrapping_sub(u32::from(flags >> 5))),
             temporal_layer: flags >> 2 & 7,
             spatial_layer: flags >> 5,
             capture: self.now,

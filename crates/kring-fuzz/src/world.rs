@@ -26,7 +26,7 @@ pub(crate) fn provider(seed: u64) -> Arc<dyn Provider> {
 }
 
 pub(crate) struct World {
-    pub(crate) caller: Identity,
+    pub(crate) caller: Arc<Identity>,
     pub(crate) callee: Arc<Identity>,
     pub(crate) ticket: Ticket,
     /// The three messages of an undisturbed handshake.
@@ -41,7 +41,7 @@ impl World {
     fn new() -> World {
         let provider = provider(1);
         let made = "the seeded provider never fails";
-        let caller = Identity::generate(&*provider, NOW).expect(made);
+        let caller = Arc::new(Identity::generate(&*provider, NOW).expect(made));
         let callee = Arc::new(Identity::generate(&*provider, NOW).expect(made));
         let addresses = ["192.0.2.1:4433", "[2001:db8::1]:4433"].map(|a| a.parse().expect("an address"));
         let ticket = Ticket::issue(&callee, &addresses, WallTime(NOW.0 + 3600), &*provider).expect(made);

@@ -24,6 +24,9 @@ fn message(kind: u8) -> Vec<u8> {
         3 | 4 => field(1, &[1]),
         7 => [field(1, &[0]), field(2, &[1])].concat(),
         8 => field(1, &[0]),
+        30 => [field(1, &[1]), field(4, &[6; 32]), field(5, &[7; 1300])].concat(),
+        31 => [field(1, &[1]), field(5, &[7; 1200])].concat(),
+        32 => vec![],
         _ => field(1, &[1]),
     };
     field(kind, &value)
@@ -74,12 +77,12 @@ fn a_message_out_of_order_ends_the_call_and_one_in_order_does_not() {
     let by_peer = Some((Reason::Declined, EndedBy::Peer));
     for talking in [false, true] {
         for from in [CALLER, CALLEE] {
-            for kind in [1, 2, 3, 4, 6, 7, 8, 9] {
+            for kind in [1, 2, 3, 4, 6, 7, 8, 9, 30, 31, 32, 34] {
                 let expected = match kind {
                     4 => by_peer,
                     1 | 2 if from == CALLEE && !talking => None,
                     3 if from == CALLEE && !talking => by_peer,
-                    1..=3 => violation,
+                    1..=3 | 30.. => violation,
                     _ => None,
                 };
                 let end = end_after(from, talking, &message(kind));

@@ -6,7 +6,7 @@
 use crate::codec;
 use crate::link::{Ppm, Setting, Spec, Term};
 use crate::rng::Rng;
-use kring_core::call::Timeouts;
+use kring_core::call::{KeyLifetimes, Timeouts};
 use kring_core::control::Reason;
 use kring_core::handshake::Role;
 use kring_core::time::Time;
@@ -80,6 +80,8 @@ pub struct Person {
     pub camera: Option<Camera>,
     /// What its connection lets out, in kbit/s; no bound if `None`.
     pub pace: Option<u64>,
+    /// How long its keys are used.
+    pub keys: KeyLifetimes,
 }
 
 /// One call.
@@ -119,7 +121,9 @@ impl Scenario {
         let vanished = if rng.chance(10_000) { 30_000 } else { rng.within(3000..=5000) };
         let timeouts =
             Timeouts { ringing: millis(rng, 2000..=4000), vanished: Duration::from_millis(vanished) };
-        let people = [(); 2].map(|()| person(rng));
+        let mut people = [(); 2].map(|()| person(rng));
+        let keys = &mut Rng::new(seed, "key lifetimes");
+        people.iter_mut().for_each(|person| person.keys = lifetimes(keys));
         let mut scenario = Scenario {
             seed,
             links: link.map_or(links, |link| [link.clone(), link.clone()]),
@@ -247,7 +251,13 @@ fn person(rng: &mut Rng) -> Person {
         packet: Duration::from_millis(rng.pick(&[20, 20, 20, 10, 40, 60])),
         camera: rng.chance(800_000).then_some(camera),
         pace: rng.chance(150_000).then(|| rng.within(200..=3000)),
+        keys: KeyLifetimes::default(),
     }
+}
+
+/// Most calls here are shorter than any key lives; so keys turn over as often as they can.
+fn lifetimes(rng: &mut Rng) -> KeyLifetimes {
+    KeyLifetimes { sender_key: millis(rng, 100..=3000), handshake: millis(rng, 2000..=6000) }
 }
 
 /// A network of some kind, from a perfect one to one with everything.

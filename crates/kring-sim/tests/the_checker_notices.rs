@@ -30,14 +30,14 @@ fn talking() -> (Check, Voice, Pictures) {
 }
 
 fn arrived(payload: &[u8]) -> IncomingFrame {
-    let clock = scenario().people[kring_sim::scenario::of(WHO.other())].clock;
-    let capture = (NOW + clock).as_micros() & ((1 << 40) - 1);
+    let clock = |who| scenario().people[kring_sim::scenario::of(who)].clock;
+    let capture = (NOW + clock(WHO.other())).as_micros() & ((1 << 40) - 1);
     IncomingFrame {
         track: 0,
         header: FrameHeader::default(),
         info: FrameInfo::Audio { capture, duration: PACKET, level: 30 },
         payload: payload.to_vec(),
-        arrived: NOW,
+        arrived: NOW + clock(WHO),
     }
 }
 
@@ -53,28 +53,28 @@ fn what_is_right_is_not_complained_about() {
         let packet = voice.encode(NOW);
         check.received(NOW, WHO, &arrived(&packet));
         check.heard(NOW, WHO, &packet, PACKET);
-        check.shown(NOW, WHO, &camera.encode(NOW, false, false, 90).1);
+        check.decoded(NOW, WHO, &camera.encode(NOW, false, false, 90).1);
     }
     assert_eq!(check.failures(), [""; 0]);
 }
 
 #[test]
-fn a_frame_shown_twice() {
+fn a_frame_decoded_twice() {
     let (mut check, _, mut camera) = talking();
     let (_, frame) = camera.encode(NOW, true, false, 90);
-    check.shown(NOW, WHO, &frame);
+    check.decoded(NOW, WHO, &frame);
     assert_eq!(check.failures(), [""; 0]);
-    check.shown(NOW, WHO, &frame);
-    says(&check, "shown twice or out of order");
+    check.decoded(NOW, WHO, &frame);
+    says(&check, "decoded twice or out of order");
 }
 
 #[test]
-fn a_frame_shown_without_what_it_refers_to() {
+fn a_frame_decoded_without_what_it_refers_to() {
     let (mut check, _, mut camera) = talking();
-    check.shown(NOW, WHO, &camera.encode(NOW, true, false, 90).1);
+    check.decoded(NOW, WHO, &camera.encode(NOW, true, false, 90).1);
     camera.encode(NOW, false, false, 90);
-    check.shown(NOW, WHO, &camera.encode(NOW, false, false, 90).1);
-    says(&check, "picture 2 is shown without picture 1");
+    check.decoded(NOW, WHO, &camera.encode(NOW, false, false, 90).1);
+    says(&check, "picture 2 is decoded without picture 1");
 }
 
 #[test]
@@ -129,4 +129,22 @@ fn a_call_that_does_not_end_or_ends_in_two_ways() {
     check.ended(NOW, WHO.other(), over(Reason::ProtocolError, EndedBy::Peer));
     check.finish(NOW);
     says(&check, "Caller: protocol error (Local)");
+}
+
+#[test]
+fn a_frame_that_waited_for_its_key() {
+    let (mut check, mut voice, _) = talking();
+    let frame = arrived(&voice.encode(NOW));
+    let later = NOW + Duration::from_millis(5);
+    check.received(later, WHO, &frame);
+    says(&check, "has waited for its key");
+}
+
+#[test]
+fn a_whole_frame_that_was_dropped() {
+    let (mut check, ..) = talking();
+    check.fresh(NOW, WHO, false);
+    assert_eq!(check.failures(), [""; 0]);
+    check.fresh(NOW, WHO, true);
+    says(&check, "a whole frame was dropped");
 }

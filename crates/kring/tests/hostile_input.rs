@@ -294,13 +294,13 @@ async fn a_call_outlives_half_handshakes_and_others_get_through_afterwards() {
 /// A peer that does as it likes, once it has got through the handshake.
 struct Mallory {
     net: kring_net::Endpoint,
-    identity: Identity,
+    identity: Arc<Identity>,
 }
 
 impl Mallory {
     fn new() -> Mallory {
         let net = kring_net::Endpoint::bind(&kring_net::Config::new("127.0.0.1:0".parse().unwrap())).unwrap();
-        Mallory { net, identity: Identity::generate(&*default_provider(), wall()).unwrap() }
+        Mallory { net, identity: Arc::new(Identity::generate(&*default_provider(), wall()).unwrap()) }
     }
 
     /// Calls, until it rings.

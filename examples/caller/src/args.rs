@@ -98,6 +98,9 @@ pub(crate) struct Common {
     /// The most that sound and pictures together may take, in kbit/s
     #[arg(long, value_name = "KBIT", default_value = "2000", value_parser = clap::value_parser!(u32).range(24..=20_000))]
     pub(crate) max_rate: u32,
+    /// Fill pictures up to few sizes, so that their lengths tell less of what they show; costs a sixth of their rate
+    #[arg(long)]
+    pub(crate) pad_video: bool,
     /// How you want to be called; the other side sees that nobody has checked it
     #[arg(long, value_name = "TEXT", default_value = "", value_parser = name)]
     pub(crate) name: String,

@@ -11,6 +11,7 @@ use kring::capture::{
     AudioSink, AudioSource, Consent, NullSpeaker, NullView, SourceError, TestCard, Tone, VideoSink,
     VideoSource, WavSource, Y4mSource, y4m,
 };
+use kring::codec::PaddedH264;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
@@ -61,6 +62,9 @@ pub(crate) fn open(common: &Common, meters: &Meters, tape: Option<&Tape>) -> Res
     let kinds = [microphone.as_ref().and_then(|m| m.kind()), camera.as_ref().and_then(|c| c.kind())];
     let consent = Consent::to(kinds.into_iter().flatten());
     let mut media = Media::new(consent).name(&common.name).max_rate(common.max_rate * 1000);
+    if common.pad_video {
+        media = media.video_codec(PaddedH264);
+    }
     if let Some(source) = microphone {
         media = media.microphone(TapMicrophone::new(source, meters.own.clone(), tape.cloned()));
     }

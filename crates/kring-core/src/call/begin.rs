@@ -3,7 +3,10 @@
 //! Guarantee: a call has a peer at once only where a [`Session`] proves one; else the first message on the stream has to.
 
 use super::outbox::Outbox;
+use super::pictures::Pictures;
+use super::protect::Protection;
 use super::receive::Inbox;
+use super::rotate::Turnover;
 use super::{Call, CallStats, DEFAULT_RATE, Peer, Phase, Playout, REPORT_INTERVAL, Timeouts};
 use crate::control::Message;
 use crate::crypto::random_secret;
@@ -14,7 +17,8 @@ use crate::media::Packetiser;
 use crate::offer::Offer;
 use crate::rate::{RateControl, Share};
 use crate::time::Time;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 
 impl Call {
     /// The call that a session is for. `offer` is the one sent with `confirm`, at the caller; ignored at the callee.
@@ -24,7 +28,7 @@ impl Call {
     /// randomness.
     pub fn new(
         session: Session,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         offer: &Offer,
         timeouts: Timeouts,
         now: Time,
@@ -50,7 +54,7 @@ impl Call {
     /// [`HandshakeError::Crypto`] without randomness.
     pub fn ahead(
         claimed: Claimed,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         offer: &Offer,
         timeouts: Timeouts,
         now: Time,
@@ -66,7 +70,7 @@ impl Call {
         line: Line,
         peer: Peer,
         peer_offer: Offer,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         timeouts: Timeouts,
         now: Time,
     ) -> Result<Call, HandshakeError> {
@@ -83,10 +87,13 @@ impl Call {
             timeouts,
             began: now,
             own,
+            turnover: Turnover::new(identity.clone(), now),
             tracks: HashMap::new(),
             peer_offer,
             packetiser: Packetiser::default(),
             outbox: Outbox::default(),
+            pictures: Pictures::default(),
+            protection: Protection::default(),
             to_stream: Vec::new(),
             events: VecDeque::new(),
             transport_sequence: 0,
@@ -94,6 +101,8 @@ impl Call {
             interrupted: false,
             next_report: now,
             next_counts: now + REPORT_INTERVAL,
+            reported: now,
+            shown: BTreeMap::new(),
             rate: RateControl::new(now, DEFAULT_RATE),
             share: Share::default(),
             report_frame: 0,

@@ -11,14 +11,22 @@ mod begin;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
 mod outbox;
+mod pictures;
+mod protect;
 mod receive;
+mod recover;
 mod report;
+mod rotate;
 mod send;
 #[cfg(all(test, feature = "aws-lc"))]
 mod tests;
 
 pub use receive::IncomingFrame;
+pub use recover::PictureFeedback;
+#[cfg(all(test, feature = "aws-lc", feature = "pure-rust"))]
+pub(crate) use report::written_report;
 pub use report::{Playout, Report};
+pub use rotate::KeyLifetimes;
 
 use crate::control::{Message, Reason};
 use crate::crypto::CryptoError;
@@ -32,8 +40,13 @@ use crate::rate::{RateControl, Share};
 use crate::ticket::TicketId;
 use crate::time::Time;
 use outbox::Outbox;
+use pictures::Pictures;
+use protect::Protection;
 use receive::Inbox;
-use std::collections::{HashMap, VecDeque};
+use recover::Recovering;
+use report::PictureState;
+use rotate::Turnover;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 /// Bound on what one call holds for its peer: reassembly 4 MiB, frames that wait for a key 0.5 MiB, pictures to be
@@ -149,7 +162,7 @@ pub struct CallStats {
     pub round_trip: Option<Duration>,
     /// The peer's last report: what it receives, plays and shows.
     pub peer: Option<Report>,
-    /// Bytes of pictures that wait to be sent.
+    /// Bytes of pictures that wait to be sent, without parity.
     pub video_queue_bytes: usize,
     /// What the way to the peer is thought to carry, in bit/s, headers of all layers included.
     pub estimate: u32,
@@ -157,6 +170,18 @@ pub struct CallStats {
     pub target: u32,
     /// What of it voice and pictures get.
     pub share: Share,
+    /// Packets of pictures sent again because they were lost.
+    pub pictures_repeated: u64,
+    /// Packets of parity sent beside pictures, and received.
+    pub parity_sent: u64,
+    /// See `parity_sent`.
+    pub parity_received: u64,
+    /// The peer's frames that parity made whole.
+    pub frames_repaired: u64,
+    /// How many sender keys of this side were replaced by the next.
+    pub sender_keys: u32,
+    /// How many handshakes were done inside the call, after its first.
+    pub handshakes: u32,
 }
 
 /// Why a frame was not sent.
@@ -201,6 +226,9 @@ pub struct Picture<'a> {
     pub keyframe: bool,
     /// Whether nothing refers to it.
     pub discardable: bool,
+    /// The frame id of the picture that it builds on, as [`Call::send_video`] gave it; `None` stands for the last one that is not
+    /// discardable.
+    pub refers_to: Option<u32>,
     /// 0 to 3.
     pub temporal_layer: u8,
     /// 0 to 3.
@@ -214,9 +242,10 @@ pub struct Picture<'a> {
 struct OwnTrack {
     info: TrackInfo,
     next_frame: u32,
-    /// How many discardable frames were sent since the last one that was not.
-    discardable_run: u8,
+    /// The last picture that is not discardable.
+    reference: Option<u32>,
     keyframe_asked: Option<Time>,
+    recovering: Recovering,
     bundler: Bundler,
 }
 
@@ -235,10 +264,13 @@ pub struct Call {
     timeouts: Timeouts,
     began: Time,
     own: OwnKeys,
+    turnover: Turnover,
     tracks: HashMap<u8, OwnTrack>,
     peer_offer: Offer,
     packetiser: Packetiser,
     outbox: Outbox,
+    pictures: Pictures,
+    protection: Protection,
     inbox: Inbox,
     to_stream: Vec<u8>,
     events: VecDeque<Event>,
@@ -247,6 +279,9 @@ pub struct Call {
     interrupted: bool,
     next_report: Time,
     next_counts: Time,
+    /// When the last report was sent, and what is told of each of the peer's tracks with pictures.
+    reported: Time,
+    shown: BTreeMap<u8, PictureState>,
     rate: RateControl,
     share: Share,
     report_frame: u32,
@@ -312,7 +347,11 @@ impl Call {
             datagrams_lost: arrivals.lost(),
             jitter_us: arrivals.jitter_us(),
             dropped: self.inbox.dropped,
-            video_queue_bytes: self.outbox.video_bytes(),
+            video_queue_bytes: self.pictures.bytes(),
+            pictures_repeated: self.pictures.repeated,
+            parity_sent: self.pictures.protected,
+            parity_received: self.inbox.reassembly().parity,
+            frames_repaired: self.inbox.reassembly().repaired,
             round_trip: self.rate.network().round_trip,
             estimate: self.rate.estimate(),
             target: self.rate.target(),
@@ -368,8 +407,9 @@ impl Call {
             let mut track = old.remove(&info.id).unwrap_or(OwnTrack {
                 info: info.clone(),
                 next_frame: 0,
-                discardable_run: 0,
+                reference: None,
                 keyframe_asked: None,
+                recovering: Recovering::default(),
                 bundler: Bundler::default(),
             });
             track.info = info.clone();
@@ -431,6 +471,7 @@ impl Call {
         }
         let quiet = if self.interrupted { self.timeouts.vanished } else { INTERRUPTED_AFTER };
         let mut next = self.report_due().min(self.last_heard + quiet);
+        next = self.turnover_due().map_or(next, |at| next.min(at));
         if self.phase == Phase::Talking {
             next = self.rate.due().map_or(next, |at| next.min(at));
         }
@@ -464,6 +505,9 @@ impl Call {
         if self.phase == Phase::Talking && self.rate.due().is_some_and(|at| now >= at) {
             self.rate.tick(now);
             self.share();
+        }
+        if self.turnover_due().is_some_and(|at| now >= at) {
+            self.turn_over(now);
         }
         if now >= self.report_due() {
             self.send_report(now);
@@ -500,6 +544,7 @@ impl Call {
     fn heard(&mut self, now: Time) {
         self.last_heard = now;
         if std::mem::take(&mut self.interrupted) {
+            self.turnover.resumed(now);
             self.event(Event::Resumed);
         }
     }

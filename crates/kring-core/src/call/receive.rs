@@ -3,15 +3,18 @@
 //! Guarantee: nothing counts as heard from the peer before it was opened with the peer's key; what cannot be opened is
 //! counted and dropped, what cannot be opened yet waits at most 500 ms, bounded.
 
+use super::recover::ASSUMED_ROUND_TRIP;
 use super::report::{Arrivals, decode};
 use super::{Call, EndedBy, Event, KEYFRAME_INTERVAL, Peer, Phase};
 use crate::control::{Message, Reason};
 use crate::handshake::Role;
 use crate::identity::PublicIdentity;
-use crate::keys::{Kid, OpenError, PeerKeys, REPORT_TRACK};
+use crate::keys::{Kid, OpenError, PeerKeys, REPORT_TRACK, SenderKey};
 use crate::media::audio::Bundle;
 use crate::media::seen::Seen;
-use crate::media::{FrameHeader, FrameInfo, MediaKind, Reassembler, parse, parse_padding, unwrap_capture};
+use crate::media::{
+    FrameHeader, FrameInfo, MediaKind, Reassembler, ReassemblyCounters, parse, parse_padding, unwrap_capture,
+};
 use crate::offer::{Offer, TrackState};
 use crate::time::Time;
 use sframe::header::SframeHeader;
@@ -79,6 +82,16 @@ impl Inbox {
         }
     }
 
+    /// What the reassembler has seen.
+    pub(super) fn reassembly(&self) -> ReassemblyCounters {
+        self.reassembler.counters()
+    }
+
+    #[cfg(test)]
+    pub(super) fn keys(&self) -> &PeerKeys {
+        &self.keys
+    }
+
     /// How many bytes are held.
     #[cfg(feature = "fuzzing")]
     pub(super) fn held(&self) -> usize {
@@ -88,6 +101,7 @@ impl Inbox {
 
     pub(super) fn expire(&mut self, now: Time) {
         self.reassembler.expire(now);
+        self.keys.forget_old(now);
         while self.waiting.front().is_some_and(|w| now.since(w.since) > WAIT) {
             self.forget_oldest();
         }
@@ -139,6 +153,7 @@ impl Call {
                 self.line.channel.rekey_incoming();
             }
             self.heard(now);
+            self.opened(now);
             if let Some(message) = message {
                 self.message(now, message);
             }
@@ -159,7 +174,7 @@ impl Call {
         self.violation("no proof of who calls");
     }
 
-    fn violation(&mut self, what: &'static str) {
+    pub(super) fn violation(&mut self, what: &'static str) {
         tracing::debug!(what, "the peer broke the protocol");
         self.hang_up(Reason::ProtocolError);
     }
@@ -178,13 +193,11 @@ impl Call {
             }
             Message::Decline(reason) if caller && ringing => self.end(reason, EndedBy::Peer),
             Message::Hangup(reason) => self.end(reason, EndedBy::Peer),
-            Message::SenderKey(key) => {
-                if self.peer().is_some_and(|peer| self.inbox.keys.take(key, &peer, now)) {
-                    self.retry_waiting(now);
-                } else {
-                    self.violation("a sender key out of order or not signed by its owner");
-                }
-            }
+            Message::SenderKey(key) => self.sender_key(now, key),
+            Message::KeyTaken { rotation } => self.key_taken(rotation),
+            Message::Renew(renew) => self.renew(now, &renew),
+            Message::Renewed(renewed) => self.renewed(now, &renewed),
+            Message::Switched => self.switched(now),
             Message::Tracks(offer) => {
                 self.peer_offer.tracks = offer.tracks;
                 self.event(Event::Tracks(self.peer_offer.tracks.clone()));
@@ -197,6 +210,18 @@ impl Call {
                 self.violation("an answer to what was not asked");
             }
         }
+    }
+
+    fn sender_key(&mut self, now: Time, key: SenderKey) {
+        let rotation = key.rotation;
+        let first = self.inbox.keys.is_empty();
+        if !self.peer().is_some_and(|peer| self.inbox.keys.take(key, &peer, now)) {
+            return self.violation("a sender key out of order or not signed by its owner");
+        }
+        if !first {
+            self.write(&Message::KeyTaken { rotation });
+        }
+        self.retry_waiting(now);
     }
 
     fn peer_track_state(&mut self, track: u8, state: TrackState) {
@@ -231,7 +256,9 @@ impl Call {
             return;
         };
         self.stats.bytes_received += bytes.len() as u64;
-        self.inbox.arrivals.add(now, packet.hop.transport_sequence, packet.hop.send_time);
+        if self.inbox.arrivals.add(now, packet.hop.transport_sequence, packet.hop.send_time) {
+            self.hurry(now);
+        }
         // Parts of nobody's frames are not kept: a peer has 16 streams, not 2,048.
         let leaf = self.line.role.other().leaf();
         if packet.hop.fragment.is_some_and(|f| f.stream & 127 != u16::from(leaf)) {
@@ -240,7 +267,12 @@ impl Call {
         }
         if let Some(frame) = self.inbox.reassembler.push(now, &packet) {
             let (header, stream) = (frame.header, frame.stream);
+            let dropped = self.inbox.dropped;
             self.frame(now, now, header, stream, frame.bytes);
+            // A copy of what has come is no stranger.
+            if packet.hop.repeated && packet.hop.fragment.is_none() {
+                self.inbox.dropped = dropped;
+            }
         }
     }
 
@@ -294,17 +326,25 @@ impl Call {
     }
 
     fn report(&mut self, now: Time, plaintext: &[u8]) {
-        let Ok((report, feedback)) = decode(plaintext) else {
+        let Ok(told) = decode(plaintext) else {
             self.inbox.dropped += 1;
             return;
         };
-        if let Some(feedback) = feedback {
-            self.rate.report(now, &feedback);
+        if let Some(feedback) = &told.arrivals {
+            self.rate.report(now, feedback);
+            let network = self.rate.network();
+            self.protection.update(&network);
+            let round_trip = network.round_trip.unwrap_or(ASSUMED_ROUND_TRIP);
+            let again = self.pictures.report(now, feedback, &self.protection, round_trip);
+            self.protection.sent(0, again);
             self.share();
+        }
+        for state in &told.pictures {
+            self.picture_state(now, state);
         }
         // Reports may overtake each other; counts only grow.
         if let Some(report) =
-            report.filter(|r| self.stats.peer.is_none_or(|last| last.received <= r.received))
+            told.counts.filter(|r| self.stats.peer.is_none_or(|last| last.received <= r.received))
         {
             self.stats.peer = Some(report);
         }

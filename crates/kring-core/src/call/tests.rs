@@ -1,4 +1,6 @@
 mod ahead;
+mod rotate;
+mod stolen;
 
 use super::*;
 use crate::crypto::Provider;
@@ -43,6 +45,11 @@ struct Two {
     connected: bool,
     seen: Vec<(Role, Event)>,
     frames: Vec<(Role, IncomingFrame)>,
+    step: Duration,
+    /// All that was sent so far, by whom, and lost or not.
+    recorded: Vec<(Role, Wire)>,
+    /// A side whose stream stands still.
+    stuck: Option<Role>,
 }
 
 #[derive(Clone)]
@@ -55,7 +62,7 @@ impl Two {
     fn new() -> Two {
         let provider: Arc<dyn Provider> = Arc::new(AwsLc);
         let binding = Binding::Quic([7; 32]);
-        let a = Identity::generate(&*provider, NOW).unwrap();
+        let a = Arc::new(Identity::generate(&*provider, NOW).unwrap());
         let b = Arc::new(Identity::generate(&*provider, NOW).unwrap());
         let ticket =
             Ticket::issue(&b, &["192.0.2.1:9".parse().unwrap()], WallTime(NOW.0 + 60), &*provider).unwrap();
@@ -73,7 +80,18 @@ impl Two {
         let timeouts = Timeouts::default();
         let caller = Call::new(session, &a, &offer("Anna"), timeouts, Time::ZERO).unwrap();
         let callee = Call::new(*answered, &b, &Offer::default(), timeouts, Time::ZERO).unwrap();
-        Two { now: Time::ZERO, caller, callee, wire: vec![], connected: true, seen: vec![], frames: vec![] }
+        Two {
+            now: Time::ZERO,
+            caller,
+            callee,
+            wire: vec![],
+            connected: true,
+            seen: vec![],
+            frames: vec![],
+            step: Duration::from_millis(1),
+            recorded: vec![],
+            stuck: None,
+        }
     }
 
     fn talking() -> Two {
@@ -93,24 +111,27 @@ impl Two {
         }
     }
 
-    /// Lets `time` pass, 1 ms at a time.
+    /// Lets `time` pass, a step at a time.
     fn run(&mut self, time: Duration) {
         let until = self.now + time;
         while self.now < until {
-            self.now += Duration::from_millis(1);
-            let now = self.now;
+            self.now += self.step;
+            let (now, stuck) = (self.now, self.stuck);
             for role in [Role::Caller, Role::Callee] {
                 let side = self.side(role);
                 if side.poll_timeout().is_some_and(|t| t <= now) {
                     side.handle_timeout(now);
                 }
                 let mut sent = Vec::new();
-                sent.extend(side.poll_stream().map(Wire::Stream));
+                if stuck != Some(role) {
+                    sent.extend(side.poll_stream().map(Wire::Stream));
+                }
                 sent.extend(std::iter::from_fn(|| side.poll_datagram(now)).map(Wire::Datagram));
                 let events: Vec<_> = std::iter::from_fn(|| side.poll_event()).collect();
                 let frames: Vec<_> = std::iter::from_fn(|| side.poll_frame()).collect();
                 self.seen.extend(events.into_iter().map(|e| (role, e)));
                 self.frames.extend(frames.into_iter().map(|f| (role, f)));
+                self.recorded.extend(sent.iter().map(|w| (role, w.clone())));
                 if self.connected {
                     self.wire.extend(sent.into_iter().map(|w| (now + ONE_WAY, role.other(), w)));
                 }
@@ -163,6 +184,7 @@ fn a_call_rings_is_answered_and_carries_media_both_ways() {
     let picture = Picture {
         keyframe: true,
         discardable: false,
+        refers_to: None,
         temporal_layer: 0,
         spatial_layer: 0,
         capture: two.now,
@@ -209,6 +231,7 @@ fn a_track_takes_what_it_was_announced_for() {
     let picture = Picture {
         keyframe: true,
         discardable: false,
+        refers_to: None,
         temporal_layer: 0,
         spatial_layer: 0,
         capture: now,
@@ -418,6 +441,7 @@ fn reports_measure_the_round_trip_and_carry_what_is_played() {
         audio_concealed_ms: 40,
         pictures_shown: 30,
         audio_delay_us: 7,
+        frozen_ms: 0,
     });
     two.run(Duration::from_secs(1));
     let stats = two.caller.stats();

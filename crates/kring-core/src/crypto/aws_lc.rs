@@ -41,7 +41,7 @@ impl Provider for AwsLc {
     }
 
     fn opener(&self, kid: u64, base_key: &Secret32) -> Box<dyn OpenFrame> {
-        generic_opener::<Gcm>(kid, base_key)
+        generic_opener::<Gcm>(kid, &base_key[..])
     }
 }
 
@@ -59,6 +59,13 @@ struct Key {
     public: Vec<u8>,
 }
 
+/// A key pair from its expanded halves, as test vectors have them.
+#[cfg(test)]
+pub(crate) fn kem_key(secret: &[u8], public: &[u8]) -> Box<dyn KemKey> {
+    let secret = DecapsulationKey::new(&ML_KEM_768, secret).expect("a decapsulation key");
+    Box::new(Key { secret, public: public.to_vec() })
+}
+
 impl KemKey for Key {
     fn public(&self) -> &[u8] {
         &self.public
@@ -70,7 +77,7 @@ impl KemKey for Key {
     }
 }
 
-struct Gcm(LessSafeKey);
+pub(crate) struct Gcm(LessSafeKey);
 
 impl AeadKey for Gcm {
     fn new(key: &[u8; 32]) -> Gcm {

@@ -15,6 +15,8 @@ mod sframe_backend;
 
 use zeroize::Zeroizing;
 
+#[cfg(test)]
+pub(crate) use sframe_backend::sealer_at;
 pub(crate) use sframe_backend::{generic_opener, generic_sealer};
 
 /// A 32-byte secret, wiped when dropped.

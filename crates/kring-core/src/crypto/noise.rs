@@ -52,7 +52,7 @@ impl Random for Rng {
 }
 
 #[derive(Default)]
-struct X25519 {
+pub(crate) struct X25519 {
     secret: Zeroizing<[u8; 32]>,
     public: [u8; 32],
 }
@@ -127,6 +127,13 @@ impl Hash for Sha2 {
 #[derive(Default)]
 struct ChaChaPoly(Zeroizing<[u8; 32]>);
 
+#[cfg(test)]
+impl Drop for ChaChaPoly {
+    fn drop(&mut self) {
+        tapped::gone(&self.0);
+    }
+}
+
 /// Noise, section 12.3: 32 zero bits, then the counter in little-endian order.
 fn nonce(n: u64) -> [u8; 12] {
     let mut nonce = [0; 12];
@@ -134,32 +141,50 @@ fn nonce(n: u64) -> [u8; 12] {
     nonce
 }
 
+pub(crate) fn seal(key: &[u8; 32], nonce: [u8; 12], ad: &[u8], plaintext: &[u8], out: &mut [u8]) -> usize {
+    let (data, rest) = out.split_at_mut(plaintext.len());
+    data.copy_from_slice(plaintext);
+    let tag = ChaCha20Poly1305::new(key.into())
+        .encrypt_in_place_detached(&nonce.into(), ad, data)
+        .expect("a Noise message is far below ChaCha20-Poly1305's limit");
+    rest[..16].copy_from_slice(&tag);
+    #[cfg(test)]
+    tapped::sealed(key, nonce, ad, plaintext, &out[..plaintext.len() + 16]);
+    plaintext.len() + 16
+}
+
+pub(crate) fn open(
+    key: &[u8; 32],
+    nonce: [u8; 12],
+    ad: &[u8],
+    ciphertext: &[u8],
+    out: &mut [u8],
+) -> Result<usize, Error> {
+    let at = ciphertext.len().checked_sub(16).ok_or(Error::Decrypt)?;
+    let (data, tag) = ciphertext.split_at(at);
+    let out = out.get_mut(..at).ok_or(Error::Decrypt)?;
+    out.copy_from_slice(data);
+    let tag: [u8; 16] = tag.try_into().map_err(|_| Error::Decrypt)?;
+    ChaCha20Poly1305::new(key.into())
+        .decrypt_in_place_detached(&nonce.into(), ad, out, &tag.into())
+        .map_err(|_| Error::Decrypt)?;
+    Ok(at)
+}
+
 impl Cipher for ChaChaPoly {
     fn name(&self) -> &'static str {
         "ChaChaPoly"
     }
     fn set(&mut self, key: &[u8; 32]) {
+        #[cfg(test)]
+        tapped::replaced(&self.0, key);
         self.0.copy_from_slice(key);
     }
     fn encrypt(&self, n: u64, ad: &[u8], plaintext: &[u8], out: &mut [u8]) -> usize {
-        let (data, rest) = out.split_at_mut(plaintext.len());
-        data.copy_from_slice(plaintext);
-        let tag = ChaCha20Poly1305::new((&*self.0).into())
-            .encrypt_in_place_detached(&nonce(n).into(), ad, data)
-            .expect("a Noise message is far below ChaCha20-Poly1305's limit");
-        rest[..16].copy_from_slice(&tag);
-        plaintext.len() + 16
+        seal(&self.0, nonce(n), ad, plaintext, out)
     }
     fn decrypt(&self, n: u64, ad: &[u8], ciphertext: &[u8], out: &mut [u8]) -> Result<usize, Error> {
-        let at = ciphertext.len().checked_sub(16).ok_or(Error::Decrypt)?;
-        let (data, tag) = ciphertext.split_at(at);
-        let out = out.get_mut(..at).ok_or(Error::Decrypt)?;
-        out.copy_from_slice(data);
-        let tag: [u8; 16] = tag.try_into().map_err(|_| Error::Decrypt)?;
-        ChaCha20Poly1305::new((&*self.0).into())
-            .decrypt_in_place_detached(&nonce(n).into(), ad, out, &tag.into())
-            .map_err(|_| Error::Decrypt)?;
-        Ok(at)
+        open(&self.0, nonce(n), ad, ciphertext, out)
     }
 }
 
@@ -205,5 +230,86 @@ impl Kem for MlKem {
         let secret = key.decapsulate(ciphertext).map_err(|_| Error::Kem)?;
         shared.get_mut(..32).ok_or(Error::Kem)?.copy_from_slice(&*secret);
         Ok(32)
+    }
+}
+
+/// The keys of this thread's Noise ciphers, for tests of what a thief of them can open.
+#[cfg(test)]
+pub(crate) mod tapped {
+    use super::{nonce, seal};
+    use std::cell::RefCell;
+
+    /// One use of a cipher.
+    pub(crate) struct Sealed {
+        pub(crate) key: [u8; 32],
+        pub(crate) nonce: [u8; 12],
+        pub(crate) ad: Vec<u8>,
+        pub(crate) plaintext: Vec<u8>,
+        pub(crate) ciphertext: Vec<u8>,
+    }
+
+    thread_local! {
+        static SEALED: RefCell<Option<Vec<Sealed>>> = const { RefCell::new(None) };
+        /// Every key that a cipher was given, and how many ciphers hold it still.
+        static KEYS: RefCell<Vec<([u8; 32], u32)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn sealed(key: &[u8; 32], nonce: [u8; 12], ad: &[u8], plaintext: &[u8], ciphertext: &[u8]) {
+        SEALED.with_borrow_mut(|log| {
+            if let Some(log) = log {
+                let (ad, plaintext, ciphertext) = (ad.to_vec(), plaintext.to_vec(), ciphertext.to_vec());
+                log.push(Sealed { key: *key, nonce, ad, plaintext, ciphertext });
+            }
+        });
+    }
+
+    /// What this thread's ciphers have sealed since the last call; the first call begins the list.
+    pub(crate) fn since() -> Vec<Sealed> {
+        SEALED.with_borrow_mut(|log| log.replace(Vec::new())).unwrap_or_default()
+    }
+
+    /// A cipher's key `old` is replaced by `new`.
+    pub(super) fn replaced(old: &[u8; 32], new: &[u8; 32]) {
+        gone(old);
+        KEYS.with_borrow_mut(|keys| match keys.iter_mut().find(|(key, _)| key == new) {
+            Some((_, holders)) => *holders += 1,
+            None => keys.push((*new, 1)),
+        });
+    }
+
+    /// A cipher forgets its key.
+    pub(super) fn gone(old: &[u8; 32]) {
+        KEYS.with_borrow_mut(|keys| {
+            if let Some((_, holders)) = keys.iter_mut().find(|(key, _)| key == old) {
+                *holders -= 1;
+            }
+        });
+    }
+
+    /// Every key so far.
+    pub(crate) fn keys() -> Vec<[u8; 32]> {
+        KEYS.with_borrow(|keys| keys.iter().map(|(key, _)| *key).collect())
+    }
+
+    /// The keys that ciphers hold now.
+    pub(crate) fn alive() -> Vec<[u8; 32]> {
+        KEYS.with_borrow(|keys| {
+            keys.iter().filter(|(_, holders)| *holders > 0).map(|(key, _)| *key).collect()
+        })
+    }
+
+    /// What a key becomes by Noise's REKEY (section 4.2 of its paper).
+    pub(crate) fn rekeyed(key: &[u8; 32]) -> [u8; 32] {
+        let mut out = [0; 48];
+        seal(key, nonce(u64::MAX), &[], &[0; 32], &mut out);
+        out[..32].try_into().expect("32 of 48 bytes")
+    }
+
+    /// The transport message that was sealed with `key` as the `n`th.
+    pub(crate) fn open(key: &[u8; 32], n: u64, frame: &[u8]) -> Option<Vec<u8>> {
+        let mut out = vec![0; frame.len()];
+        let len = super::open(key, nonce(n), &[], frame, &mut out).ok()?;
+        out.truncate(len);
+        Some(out)
     }
 }

@@ -67,13 +67,19 @@ impl Provider for Pure {
     }
 
     fn opener(&self, kid: u64, base_key: &Secret32) -> Box<dyn OpenFrame> {
-        generic_opener::<Gcm>(kid, base_key)
+        generic_opener::<Gcm>(kid, &base_key[..])
     }
 }
 
 struct Key {
     secret: Zeroizing<Vec<u8>>,
     public: Vec<u8>,
+}
+
+/// A key pair from its expanded halves, as test vectors have them.
+#[cfg(test)]
+pub(crate) fn kem_key(secret: &[u8], public: &[u8]) -> Box<dyn KemKey> {
+    Box::new(Key { secret: Zeroizing::new(secret.to_vec()), public: public.to_vec() })
 }
 
 impl KemKey for Key {
@@ -89,7 +95,7 @@ impl KemKey for Key {
     }
 }
 
-struct Gcm(Aes256Gcm);
+pub(crate) struct Gcm(Aes256Gcm);
 
 impl AeadKey for Gcm {
     fn new(key: &[u8; 32]) -> Gcm {

@@ -158,14 +158,21 @@ impl<A: AeadKey> OpenFrame for Opener<A> {
     }
 }
 
+/// A sealer from key material of any length whose counter starts elsewhere, as in test vectors.
+#[cfg(test)]
+pub(crate) fn sealer_at<A: AeadKey>(kid: u64, material: &[u8], counter: u64) -> Box<dyn SealFrame> {
+    let key = GenericEncryptionKey::derive_from(SUITE, kid, material).expect("HKDF takes any key");
+    Box::new(Sealer::<A> { key, counter: MonotonicCounter::with_start_value(counter, u64::MAX) })
+}
+
 pub(crate) fn generic_sealer<A: AeadKey>(kid: u64, base_key: &Secret32) -> Box<dyn SealFrame> {
     let key = GenericEncryptionKey::derive_from(SUITE, kid, &base_key[..])
         .expect("HKDF-SHA512 gives 44 bytes from any key");
     Box::new(Sealer::<A> { key, counter: MonotonicCounter::default() })
 }
 
-pub(crate) fn generic_opener<A: AeadKey>(kid: u64, base_key: &Secret32) -> Box<dyn OpenFrame> {
-    let key = GenericDecryptionKey::derive_from(SUITE, kid, &base_key[..])
+pub(crate) fn generic_opener<A: AeadKey>(kid: u64, base_key: &[u8]) -> Box<dyn OpenFrame> {
+    let key = GenericDecryptionKey::derive_from(SUITE, kid, base_key)
         .expect("HKDF-SHA512 gives 44 bytes from any key");
     Box::new(Opener::<A>(key))
 }

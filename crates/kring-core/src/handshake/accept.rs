@@ -3,8 +3,8 @@
 use super::channel::{MAX_FRAME, put_frame};
 use super::replay::ReplayCache;
 use super::{
-    Binding, CallId, Channel, F_CALL_ID, F_CERTIFICATE, F_OFFER, F_TIME, F_VERSION, FrameReader, HINT_LEN,
-    HandshakeError, Line, MAX_HANDSHAKE_FRAME, Role, Session, VERSION, builder,
+    Binding, CallId, Chain, Channel, F_CALL_ID, F_CERTIFICATE, F_OFFER, F_TIME, F_VERSION, FrameReader,
+    HINT_LEN, HandshakeError, Line, MAX_HANDSHAKE_FRAME, Role, Session, VERSION, builder,
 };
 use crate::crypto::{Provider, Secret32, kdf};
 use crate::identity::{Certificate, Identity, PublicIdentity};
@@ -263,6 +263,7 @@ impl Accept {
             role: Role::Callee,
             call_id,
             handshake_hash,
+            chain: Chain::new(key.public, noise, handshake_hash),
             channel,
             reader: std::mem::take(&mut self.reader),
             provider: acceptor.provider.clone(),

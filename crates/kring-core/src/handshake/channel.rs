@@ -57,14 +57,43 @@ impl FrameReader {
 #[derive(Debug)]
 pub(crate) struct TooLong;
 
-/// Noise transport state, one direction each way, rekeyed after every message that carried a secret.
-pub(crate) struct Channel(TransportState);
+/// Noise transport state, one direction each way, rekeyed after every message that carried a secret, and replaced by that
+/// of a new handshake.
+pub(crate) struct Channel {
+    state: TransportState,
+    /// That of the handshake before, under which the peer still writes.
+    reading: Option<TransportState>,
+}
+
+/// A finished handshake's transport state and its hash, which can be had only before.
+pub(super) fn transport(state: HandshakeState) -> Result<(TransportState, [u8; 32]), HandshakeError> {
+    let hash = state.get_handshake_hash().try_into().map_err(|_| HandshakeError::Noise)?;
+    Ok((state.into_transport_mode()?, hash))
+}
 
 impl Channel {
-    /// The channel and the handshake hash, which can be had only before.
+    /// The channel and the handshake hash.
     pub(super) fn new(state: HandshakeState) -> Result<(Channel, [u8; 32]), HandshakeError> {
-        let hash = state.get_handshake_hash().try_into().map_err(|_| HandshakeError::Noise)?;
-        Ok((Channel(state.into_transport_mode()?), hash))
+        let (state, hash) = transport(state)?;
+        Ok((Channel { state, reading: None }, hash))
+    }
+
+    /// From now on writes under `fresh`; reads as before until [`read_on`](Self::read_on).
+    pub(super) fn write_with(&mut self, fresh: TransportState) {
+        let mut old = std::mem::replace(&mut self.state, fresh);
+        // Nothing is written with it any more, so the key for that goes at once.
+        old.rekey_outgoing();
+        self.reading = Some(old);
+    }
+
+    /// The peer writes under the new keys as well: those before are gone.
+    pub(crate) fn read_on(&mut self) {
+        self.reading = None;
+    }
+
+    /// From now on reads and writes under `fresh`; the keys before are gone.
+    pub(super) fn replace(&mut self, fresh: TransportState) {
+        (self.state, self.reading) = (fresh, None);
     }
 
     /// Seals `plaintext` and appends the frame to `out`; `secret` says that this direction is rekeyed after it.
@@ -75,10 +104,10 @@ impl Channel {
         out: &mut Vec<u8>,
     ) -> Result<(), HandshakeError> {
         let mut message = vec![0; plaintext.len() + TAG];
-        let len = self.0.write_message(plaintext, &mut message)?;
+        let len = self.state.write_message(plaintext, &mut message)?;
         put_frame(&message[..len], out);
-        if secret {
-            self.0.rekey_outgoing();
+        if secret && rekeys() {
+            self.state.rekey_outgoing();
         }
         Ok(())
     }
@@ -86,12 +115,45 @@ impl Channel {
     /// Opens one frame. If it carried a secret, [`rekey_incoming`](Self::rekey_incoming) has to follow.
     pub(crate) fn open(&mut self, frame: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>, HandshakeError> {
         let mut plaintext = zeroize::Zeroizing::new(vec![0; frame.len()]);
-        let len = self.0.read_message(frame, &mut plaintext)?;
+        let len = self.incoming().read_message(frame, &mut plaintext)?;
         plaintext.truncate(len);
         Ok(plaintext)
     }
 
     pub(crate) fn rekey_incoming(&mut self) {
-        self.0.rekey_incoming();
+        if rekeys() {
+            self.incoming().rekey_incoming();
+        }
+    }
+
+    fn incoming(&mut self) -> &mut TransportState {
+        self.reading.as_mut().unwrap_or(&mut self.state)
+    }
+}
+
+#[cfg(not(test))]
+const fn rekeys() -> bool {
+    true
+}
+
+#[cfg(test)]
+pub(crate) use without::{rekeys, without_rekeying};
+
+/// For the proof that a test of forward secrecy notices when there is none.
+#[cfg(test)]
+mod without {
+    use std::cell::Cell;
+
+    thread_local!(static REKEYS: Cell<bool> = const { Cell::new(true) });
+
+    pub(crate) fn rekeys() -> bool {
+        REKEYS.get()
+    }
+
+    pub(crate) fn without_rekeying<T>(f: impl FnOnce() -> T) -> T {
+        REKEYS.set(false);
+        let out = f();
+        REKEYS.set(true);
+        out
     }
 }

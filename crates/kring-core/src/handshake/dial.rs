@@ -2,7 +2,7 @@
 
 use super::channel::put_frame;
 use super::{
-    Binding, CallId, Channel, F_CALL_ID, F_CERTIFICATE, F_OFFER, F_TIME, F_VERSION, FrameReader,
+    Binding, CallId, Chain, Channel, F_CALL_ID, F_CERTIFICATE, F_OFFER, F_TIME, F_VERSION, FrameReader,
     HandshakeError, Line, MAX_HANDSHAKE_FRAME, Role, Session, VERSION, builder,
 };
 use crate::crypto::Provider;
@@ -135,6 +135,7 @@ impl Dial {
             role: Role::Caller,
             call_id: self.call_id,
             handshake_hash,
+            chain: Chain::new(self.certificate.noise, self.callee_noise, handshake_hash),
             channel,
             reader: std::mem::take(&mut self.reader),
             provider: self.provider.clone(),

@@ -19,14 +19,18 @@ mod channel;
 mod dial;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod renew;
 mod replay;
 #[cfg(all(test, feature = "aws-lc"))]
 mod tests;
 
 pub(crate) use accept::Claim;
 pub use accept::{Accept, Acceptor, Claimed, Counters, MAX_TICKETS, Progress};
+#[cfg(test)]
+pub(crate) use channel::without_rekeying;
 pub(crate) use channel::{Channel, FrameReader};
 pub use dial::Dial;
+pub(crate) use renew::{Chain, Renew, Renewal, Renewed};
 
 use crate::crypto::noise::Resolver;
 use crate::crypto::{CryptoError, Provider, Secret32, kdf};
@@ -43,6 +47,8 @@ use std::time::Duration;
 /// The one handshake of this version: identities are hidden, both are proven, the ticket's secret is mixed in first,
 /// and ML-KEM-768 stands beside X25519.
 pub const NOISE_NAME: &str = "Noise_IKhfs+psk0_25519+MLKEM768_ChaChaPoly_SHA256";
+/// What every prologue begins with.
+const VERSION_TEXT: &[u8] = b"kring/1\0";
 /// The protocol version that this build speaks.
 pub const VERSION: u64 = 1;
 /// How far message 1's time may be from the callee's clock.
@@ -105,18 +111,18 @@ pub enum Binding {
 }
 
 impl Binding {
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Binding::Quic(exporter) => exporter,
         }
     }
 
     /// version ‖ mode (0: a call, whose initiator is the caller) ‖ binding.
-    fn prologue(&self) -> Vec<u8> {
-        [b"kring/1\0", &[0][..], self.bytes()].concat()
+    pub(crate) fn prologue(&self) -> Vec<u8> {
+        [VERSION_TEXT, &[0], self.bytes()].concat()
     }
 
-    fn hint(&self, psk0: &Secret32) -> [u8; HINT_LEN] {
+    pub(crate) fn hint(&self, psk0: &Secret32) -> [u8; HINT_LEN] {
         let full = kdf::hmac(&psk0[..], "kring hint", &[self.bytes()]);
         full[..HINT_LEN].try_into().expect("16 of 32 bytes")
     }
@@ -126,7 +132,9 @@ impl Binding {
 pub(crate) struct Line {
     pub(crate) role: Role,
     pub(crate) call_id: CallId,
+    /// Of the call's first handshake, which names its media keys.
     pub(crate) handshake_hash: [u8; 32],
+    pub(crate) chain: Chain,
     pub(crate) channel: Channel,
     pub(crate) reader: FrameReader,
     pub(crate) provider: Arc<dyn Provider>,
@@ -237,6 +245,13 @@ fn params() -> NoiseParams {
         CipherChoice::ChaChaPoly,
         HashChoice::SHA256,
     )
+}
+
+/// The builder of a handshake of another name, for test vectors.
+#[cfg(test)]
+pub(crate) fn classical<'a>(name: &str, provider: &Arc<dyn Provider>) -> snow::Builder<'a> {
+    let params = name.parse().expect("a Noise protocol that snow knows");
+    snow::Builder::with_resolver(params, Box::new(Resolver { provider: provider.clone(), initiator: true }))
 }
 
 fn builder<'a>(provider: &Arc<dyn Provider>, initiator: bool) -> snow::Builder<'a> {

@@ -58,7 +58,7 @@ impl Devices for Model {
     fn take(&mut self, now: Time, frame: IncomingFrame) {
         let now = self.world(now);
         self.ground.judge(|judge| {
-            judge.check.fresh(now, self.who);
+            judge.check.fresh(now, self.who, false);
             judge.check.received(now, self.who, &frame);
         });
         if let Some(engine) = &mut self.engine {

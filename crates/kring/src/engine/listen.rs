@@ -100,6 +100,7 @@ fn tell(voice: &Voice, shared: &Shared) {
     let (stats, played) = (voice.stats(), &shared.played);
     played.inserted_samples.store(voice.stretched.0, Ordering::Relaxed);
     played.removed_samples.store(voice.stretched.1, Ordering::Relaxed);
+    played.set_lag(voice.lag());
     played.delay_us.store(stats.delay.as_micros() as u64, Ordering::Relaxed);
     played.target_us.store(stats.target.as_micros() as u64, Ordering::Relaxed);
 }

@@ -5,7 +5,7 @@ use crate::handshake::Claimed;
 use crate::identity::Certificate;
 
 struct Ahead {
-    anna: Identity,
+    anna: Arc<Identity>,
     ben: Arc<Identity>,
     dial: Dial,
     second: Vec<u8>,
@@ -15,7 +15,7 @@ struct Ahead {
 /// Up to message 2, which lies on the callee's side still.
 fn begun() -> Ahead {
     let provider: Arc<dyn Provider> = Arc::new(AwsLc);
-    let anna = Identity::generate(&*provider, NOW).unwrap();
+    let anna = Arc::new(Identity::generate(&*provider, NOW).unwrap());
     let ben = Arc::new(Identity::generate(&*provider, NOW).unwrap());
     let addresses = ["192.0.2.1:9".parse().unwrap()];
     let ticket = Ticket::issue(&ben, &addresses, WallTime(NOW.0 + 60), &*provider).unwrap();
@@ -28,12 +28,12 @@ fn begun() -> Ahead {
     Ahead { anna, ben, dial, second, claimed: accept.claimed().expect("message 2 is made") }
 }
 
-fn answered(claimed: Claimed, ben: &Identity) -> Call {
+fn answered(claimed: Claimed, ben: &Arc<Identity>) -> Call {
     Call::ahead(claimed, ben, &offer("Ben"), Timeouts::default(), Time::ZERO).unwrap()
 }
 
 /// The caller's call once message 2 has come, with what is behind it, and the bytes that it writes: `confirm` and so on.
-fn met(anna: &Identity, dial: &mut Dial, stream: &[u8]) -> (Call, Vec<u8>) {
+fn met(anna: &Arc<Identity>, dial: &mut Dial, stream: &[u8]) -> (Call, Vec<u8>) {
     let (session, mut confirm) = dial.handle(stream, &offer("Anna").encode(), NOW).unwrap().unwrap();
     let mut call = Call::new(session, anna, &offer("Anna"), Timeouts::default(), Time::ZERO).unwrap();
     confirm.extend(call.poll_stream().unwrap());
