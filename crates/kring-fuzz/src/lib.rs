@@ -8,25 +8,31 @@
 #![forbid(unsafe_code)]
 
 mod call;
+mod door;
 mod files;
 mod handshake;
 mod input;
+mod lists;
 mod media;
 pub mod mutate;
 mod parse;
 mod rate;
 pub mod seeds;
+mod verify;
 mod video;
 mod world;
 
 pub use call::call;
+pub use door::door;
 pub use files::{wav, y4m};
 pub use handshake::{accept, confirm, dial};
+pub use lists::{contacts, passcodes, tickets};
 pub use media::{jitter, reassembler, video_buffer};
 pub use parse::{bundle, certificate, control, frame_header, identity, offer, packet, report, ticket};
 pub use rate::rate;
+pub use verify::{code, scan};
 pub use video::h264;
-pub use world::{offer as an_offer, pair};
+pub use world::{certificate_of, offer as an_offer, pair, pair_at};
 
 /// What a target does with its bytes.
 pub type Run = fn(&[u8]);
@@ -38,19 +44,25 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("bundle", bundle),
     ("call", call),
     ("certificate", certificate),
+    ("code", code),
     ("confirm", confirm),
+    ("contacts", contacts),
     ("control", control),
     ("dial", dial),
+    ("door", door),
     ("frame_header", frame_header),
     ("h264", h264),
     ("identity", identity),
     ("jitter", jitter),
     ("offer", offer),
     ("packet", packet),
+    ("passcodes", passcodes),
     ("rate", rate),
     ("reassembler", reassembler),
     ("report", report),
+    ("scan", scan),
     ("ticket", ticket),
+    ("tickets", tickets),
     ("video_buffer", video_buffer),
     ("wav", wav),
     ("y4m", y4m),
