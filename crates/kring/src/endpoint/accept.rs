@@ -196,14 +196,14 @@ async fn ring(common: Arc<Common>, mut established: Established, ringing: mpsc::
                 Err(back) => established = *back,
             }
         } else if pending.established().await {
-            return decline(&common, established, Reason::BothDialled).await;
+            return Box::pin(decline(&common, established, Reason::BothDialled)).await;
         }
     }
     if let Some(consent) = common.standing.take() {
         return give(&common, consent, established).await;
     }
     let Ok(place) = ringing.try_reserve() else {
-        return decline(&common, established, Reason::Busy).await;
+        return Box::pin(decline(&common, established, Reason::Busy)).await;
     };
     let shared = Shared::new(common.clock);
     let offer = established.call.peer_offer().clone();
