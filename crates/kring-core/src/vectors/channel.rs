@@ -4,6 +4,7 @@ use super::held;
 use super::json::{Json, hex};
 use super::setup::{People, sealed};
 use crate::call::{Call, Timeouts};
+use crate::contact::ContactOffer;
 use crate::control::{Message, Reason};
 use crate::crypto::noise::tapped;
 use crate::handshake::{Renew, Renewed};
@@ -43,6 +44,8 @@ fn control_messages() {
     };
     let seed = Zeroizing::new([0x33; 32]);
     let (first, second) = (vec![0x44; 1300], vec![0x55; 1200]);
+    let (secret, certificate) =
+        (Zeroizing::new([0x66; 32]), people.anna.certificate(people.anna.noise_key()));
     let messages = [
         ("ringing", Message::Ringing),
         ("answer", Message::Answer(offer("Ben"))),
@@ -57,6 +60,8 @@ fn control_messages() {
         ("renewed", Message::Renewed(Renewed { counter: 1, message: second })),
         ("switched", Message::Switched),
         ("key taken", Message::KeyTaken { rotation: 3 }),
+        ("contact", Message::Contact(Box::new(ContactOffer { secret, certificate }))),
+        ("reach", Message::Reach(people.ticket.addresses().to_vec())),
     ];
     let written = messages.map(|(name, message)| {
         let bytes = message.encode(&*people.caller.provider).expect("drawn");
@@ -65,7 +70,7 @@ fn control_messages() {
         assert_eq!(std::mem::discriminant(&own), std::mem::discriminant(&message));
         Json::Fields(vec![("message", name.into()), ("plaintext with GREASE behind it", hex(&*bytes))])
     });
-    let malformed: [(&str, &[u8]); 8] = [
+    let malformed: [(&str, &[u8]); 10] = [
         ("a field cut short", &[7, 6, 1, 1, 1]),
         ("a number not in its shortest form", &[8, 4, 1, 2, 0x40, 1]),
         ("a kind not in its shortest form", &[0x40, 8, 3, 1, 1, 1]),
@@ -74,6 +79,8 @@ fn control_messages() {
         ("track 15", &[8, 3, 1, 1, 15]),
         ("a track state that there is not", &[7, 6, 1, 1, 1, 2, 1, 9]),
         ("a key taken of rotation 256", &[34, 4, 1, 2, 0x41, 0]),
+        ("a contact without certificate", &[20, 3, 1, 1, 0]),
+        ("a reach to port 0", &[21, 8, 4, 6, 192, 0, 2, 1, 0, 0]),
     ];
     let refused = malformed.map(|(why, bytes)| {
         assert!(Message::decode(bytes).is_err(), "{why}");

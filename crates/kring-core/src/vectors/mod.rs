@@ -4,6 +4,7 @@
 //! `cargo xtask vectors` writes them anew.
 
 mod channel;
+mod contact;
 mod json;
 mod media;
 mod random;
