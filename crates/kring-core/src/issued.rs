@@ -3,8 +3,8 @@
 //! Guarantee: a ticket is in the list until it ends, is revoked, or, if it is good for one call, is spent; its secret is
 //! wiped when it leaves. At most [`MAX_TICKETS`] are in it.
 //!
-//! File: [`"kring tk"`](crate::kept) ‖ count (2) ‖ for each: id (8) ‖ Noise key that it names (32) ‖ psk0 (32) ‖ issued (8)
-//! ‖ ends (8) ‖ flags (1: bit 0, good for one call; bit 1, takes a passcode).
+//! File: `"kring tk"` ‖ version ‖ count (2) ‖ for each: id (8) ‖ Noise key that it names (32) ‖ psk0 (32) ‖ issued (8)
+//! ‖ ends (8) ‖ flags (1: bit 0, good for one call; bit 1, takes a passcode) ‖ checksum.
 
 use crate::crypto::Secret32;
 use crate::kept::{self, KeptError};

@@ -429,18 +429,18 @@ fn calls(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add(
         "call",
         "key-changed",
-        with(&[&[29, 1, 3, 0][..], &sound, &[11, 28, 29, 0, 1, 28], &sound, &[28, 29, 0, 0, 28]].concat()),
+        with(&[&[31, 1, 3, 0][..], &sound, &[11, 28, 31, 0, 1, 28], &sound, &[28, 31, 0, 0, 28]].concat()),
     );
     add(
         "call",
         "key-changed-while-it-rings",
-        vec![0x80 | 29, 1, 2, 1, 28, 0x80 | 13, 28, 0x80 | 29, 0, 1, 0x80 | 13, 28],
+        vec![0x80 | 31, 1, 2, 1, 28, 0x80 | 13, 28, 0x80 | 31, 0, 1, 0x80 | 13, 28],
     );
-    add("call", "contacts", with(&[30, 1, 0x80 | 30, 1, 30, 0, 2, 1, 28, 28]));
+    add("call", "contacts", with(&[32, 1, 0x80 | 32, 1, 32, 0, 2, 1, 28, 28]));
     add(
         "call",
         "contacts-too-early",
-        vec![28, 30, 1, 30, 0, 2, 1, 28, 0x80 | 13, 0x80 | 30, 1, 28, 30, 1, 28],
+        vec![28, 32, 1, 32, 0, 2, 1, 28, 0x80 | 13, 0x80 | 32, 1, 28, 32, 1, 28],
     );
     add("call", "network-gone", with(&[16, 0, 28, 0x80 | 16, 1, 3]));
 }
