@@ -85,7 +85,7 @@ mod tests {
             len in 3..6000usize, part in 1..300usize, pick in proptest::collection::vec(any::<u16>(), 60),
         ) {
             let part = part * 2;
-            let sealed: Vec<u8> = (0..len).map(|n| (n * n >> 3) as u8).collect();
+            let sealed: Vec<u8> = (0..len).map(|n| ((n * n) >> 3) as u8).collect();
             let count = len.div_ceil(part);
             prop_assume!(count >= 2 && count <= MAX_PROTECTED.into());
             let mut all: Vec<Vec<u8>> = sealed.chunks(part).map(<[u8]>::to_vec).collect();
