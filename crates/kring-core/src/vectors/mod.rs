@@ -9,6 +9,7 @@ mod json;
 mod media;
 mod random;
 mod setup;
+mod verify;
 
 use json::Json;
 use std::path::PathBuf;
