@@ -15,6 +15,7 @@ fn picture_numbers_survive_h264_at_300_kbit() {
         frames_per_second: 30.0,
         bits_per_second: 300_000,
         content: ContentHint::Camera,
+        ..VideoSettings::default()
     };
     let mut encoder = H264.encoder(&settings).unwrap();
     let mut decoder = H264.decoder().unwrap();

@@ -76,6 +76,14 @@ pub enum DecodeError {
         /// The library's own code.
         code: i64,
     },
+    /// The stream asks for what this decoder does not do, or for more memory than it gives.
+    #[error("expected of a {codec} stream {expected}, got something else: drop the stream")]
+    Refused {
+        /// The codec's token, such as `h264`.
+        codec: &'static str,
+        /// What the decoder takes.
+        expected: &'static str,
+    },
     /// A picture before this one is missing or damaged. Nothing is shown until a keyframe comes.
     #[error(
         "expected a keyframe, since a picture it builds on is missing or damaged: ask the sender for one"

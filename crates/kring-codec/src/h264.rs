@@ -1,4 +1,4 @@
-//! H.264 by Cisco's OpenH264, over its C API: constrained baseline, one slice, one thread, no picture
+//! H.264 by Cisco's OpenH264, over its C API: main profile without B pictures, one slice, one thread, no picture
 //! held back.
 //!
 //! What comes out of the decoder is whole: a picture that misses a reference, or is damaged, is never
@@ -11,12 +11,17 @@
 mod annexb;
 mod decoder;
 mod encoder;
+mod handle;
 mod padded;
+mod recovery;
+mod references;
+mod syntax;
 
 pub use annexb::{AccessUnits, access_units};
 pub use decoder::H264Decoder;
 pub use encoder::H264Encoder;
 pub use padded::PaddedH264;
+pub use syntax::MAX_MEMORY;
 
 use crate::error::{DecodeError, EncodeError};
 use crate::video::{VideoCodec, VideoDecoder, VideoEncoder, VideoSettings};

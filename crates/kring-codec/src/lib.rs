@@ -14,6 +14,7 @@ pub mod audio;
 mod error;
 #[cfg(feature = "h264")]
 pub mod h264;
+pub mod ladder;
 #[cfg(feature = "opus")]
 pub mod opus;
 pub mod raw;
@@ -25,7 +26,10 @@ pub use audio::{AudioCodec, AudioDecoder, AudioEncoder, AudioSettings, FrameDura
 pub use error::{DecodeError, EncodeError};
 #[cfg(feature = "h264")]
 pub use h264::{H264, PaddedH264};
+pub use ladder::{Ladder, Rung};
 #[cfg(feature = "opus")]
 pub use opus::Opus;
 pub use raw::{Picture, PictureError, SAMPLE_RATE};
-pub use video::{ContentHint, Decoded, EncodedVideo, VideoCodec, VideoDecoder, VideoEncoder, VideoSettings};
+pub use video::{
+    ContentHint, Decoded, EncodedVideo, Recovery, VideoCodec, VideoDecoder, VideoEncoder, VideoSettings,
+};

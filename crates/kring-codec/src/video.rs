@@ -33,6 +33,23 @@ pub struct VideoSettings {
     pub bits_per_second: u32,
     /// What the pictures show.
     pub content: ContentHint,
+    /// Temporal layers, 1 to 3. Pictures of the top one of several are discardable: with two every second picture,
+    /// with three as well, while every fourth is of the base. More layers cost bits and make loss cost less.
+    pub temporal_layers: u8,
+}
+
+impl Default for VideoSettings {
+    /// A camera's 640x360 at 30 pictures a second and 1 Mbit/s, without temporal layers.
+    fn default() -> Self {
+        Self {
+            width: 640,
+            height: 360,
+            frames_per_second: 30.0,
+            bits_per_second: 1_000_000,
+            content: ContentHint::Camera,
+            temporal_layers: 1,
+        }
+    }
 }
 
 /// One encoded picture. `Debug` shows lengths, never content.
@@ -40,6 +57,11 @@ pub struct VideoSettings {
 pub struct EncodedVideo {
     /// The codec's bytes for one access unit.
     pub data: Vec<u8>,
+    /// Counts what the encoder put out, from 0. It goes on over changes of size and rate.
+    pub number: u32,
+    /// The number of the picture that this one builds on; `None` for a keyframe. Mostly the last one that is not
+    /// discardable; after [`VideoEncoder::lost`] an older one.
+    pub refers_to: Option<u32>,
     /// Decodes without any picture before it.
     pub keyframe: bool,
     /// No later picture builds on it: it may be dropped without harm to others.
@@ -54,12 +76,24 @@ impl fmt::Debug for EncodedVideo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EncodedVideo")
             .field("length", &self.data.len())
+            .field("number", &self.number)
+            .field("refers_to", &self.refers_to)
             .field("keyframe", &self.keyframe)
             .field("discardable", &self.discardable)
             .field("temporal_layer", &self.temporal_layer)
             .field("spatial_layer", &self.spatial_layer)
             .finish()
     }
+}
+
+/// How an encoder goes on after a loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a keyframe has to be asked for"]
+pub enum Recovery {
+    /// What comes next refers to pictures that the peer has.
+    Reference,
+    /// There is none to refer to: ask for a keyframe with the next picture.
+    Keyframe,
 }
 
 /// Turns pictures into packets.
@@ -85,6 +119,19 @@ pub trait VideoEncoder: Send {
     /// [`EncodeError::Setting`] when a value is out of range (nothing changes), [`EncodeError::Codec`] when
     /// the codec fails.
     fn set_rate(&mut self, bits_per_second: u32, frames_per_second: f32) -> Result<(), EncodeError>;
+
+    /// Tells that the peer has decoded the picture of that [number](EncodedVideo::number), and so all that it refers to.
+    /// Pictures may be told of in any order, or not at all.
+    fn acknowledged(&mut self, picture: u32) {
+        let _ = picture;
+    }
+
+    /// Tells that the peer cannot decode what refers to pictures after `last_good`; `None` if nothing is known to
+    /// have been decoded. Of what comes next, nothing refers to them. Repeat it only when what was encoded since is lost as well.
+    fn lost(&mut self, last_good: Option<u32>) -> Recovery {
+        let _ = last_good;
+        Recovery::Keyframe
+    }
 
     /// What the encoder works with now.
     fn settings(&self) -> &VideoSettings;

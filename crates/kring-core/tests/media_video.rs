@@ -1,8 +1,8 @@
-//! What a video decoder is given, and when a keyframe is asked for.
+//! What a video decoder is given and when, and when the sender has to go back.
 
 use std::time::Duration;
 
-use kring_core::media::{MAX_FRAME, MAX_VIDEO_BYTES, MAX_VIDEO_FRAMES, VideoBuffer, VideoFrame};
+use kring_core::media::{MAX_FRAME, MAX_HOLD, MAX_VIDEO_BYTES, MAX_VIDEO_FRAMES, VideoBuffer, VideoFrame};
 use kring_core::time::Time;
 use proptest::prelude::*;
 
@@ -61,89 +61,104 @@ fn nothing_is_decodable_before_the_first_keyframe() {
     let mut buffer = VideoBuffer::default();
     push(&mut buffer, 0, [delta(1), delta(2)]);
     assert_eq!(pull(&mut buffer, 10), []);
-    assert!(!buffer.keyframe_needed(at(10), RTT), "the keyframe is larger and may be on its way");
-    assert_eq!(buffer.next_wake(), Some(at(60)));
+    assert!(!buffer.is_lost(), "the keyframe is larger and may be on its way");
+    assert_eq!(buffer.next_wake(), Some(at(250)));
     push(&mut buffer, 20, [key(0)]);
     assert_eq!(pull(&mut buffer, 20), [0, 1, 2]);
-    assert!(!buffer.keyframe_needed(at(100), RTT));
+    assert!(!buffer.is_lost());
 }
 
 #[test]
-fn a_track_that_begins_without_a_keyframe_asks_for_one() {
+fn a_track_that_begins_without_a_keyframe_is_lost() {
     let mut buffer = VideoBuffer::default();
     push(&mut buffer, 0, [delta(7)]);
-    assert_eq!(pull(&mut buffer, 60), []);
-    assert!(buffer.keyframe_needed(at(60), RTT));
+    assert_eq!(pull(&mut buffer, 250), []);
+    assert_eq!((buffer.is_lost(), buffer.decoded()), (true, None));
 }
 
 #[test]
-fn a_missing_frame_is_waited_for_and_then_given_up() {
+fn a_missing_frame_is_waited_for_as_long_as_a_repair_takes() {
     let mut buffer = started();
+    buffer.set_round_trip(RTT);
     push(&mut buffer, 66, [delta(2)]);
     push(&mut buffer, 99, [delta(3)]);
-    assert_eq!(pull(&mut buffer, 125), []);
-    assert_eq!(buffer.next_wake(), Some(at(126)));
-    assert!(!buffer.keyframe_needed(at(125), RTT));
+    assert_eq!(pull(&mut buffer, 285), []);
+    assert_eq!(buffer.next_wake(), Some(at(286)));
+    assert!(!buffer.is_lost());
     let mut repaired = started();
     push(&mut repaired, 66, [delta(2), delta(3), delta(1)]);
     assert_eq!(pull(&mut repaired, 120), [1, 2, 3]);
 
-    assert_eq!(pull(&mut buffer, 126), []);
-    assert!(buffer.keyframe_needed(at(126), RTT));
-    push(&mut buffer, 130, [delta(1)]);
-    push(&mut buffer, 200, [delta(4), key(5), delta(6)]);
-    assert_eq!(pull(&mut buffer, 200), [5, 6], "the decoder went on at the keyframe");
-    assert_eq!(buffer.next_wake(), None);
+    assert_eq!(pull(&mut buffer, 286), []);
+    assert_eq!((buffer.is_lost(), buffer.decoded(), buffer.stats().losses), (true, Some(0), 1));
+    push(&mut buffer, 300, [delta(1)]);
+    assert_eq!(pull(&mut buffer, 300), [1, 2, 3], "late is better than never");
+    assert!(!buffer.is_lost());
 }
 
 #[test]
-fn a_keyframe_passes_any_gap_at_once() {
+fn a_lost_track_goes_on_at_a_keyframe_or_at_what_builds_on_what_was_decoded() {
+    for returning in [key(9), VideoFrame { skippable: 8, ..delta(9) }] {
+        let mut buffer = started();
+        push(&mut buffer, 66, [delta(2), delta(3)]);
+        assert_eq!(pull(&mut buffer, 400), []);
+        assert!(buffer.is_lost());
+        push(&mut buffer, 410, [returning, delta(10)]);
+        assert_eq!(pull(&mut buffer, 410), [], "those before it may come in this moment");
+        assert_eq!(buffer.next_wake(), Some(at(422)));
+        assert_eq!(pull(&mut buffer, 422), [9, 10]);
+        assert_eq!((buffer.is_lost(), buffer.stats().dropped), (false, 2));
+    }
+}
+
+#[test]
+fn what_builds_on_a_frame_that_was_left_out_is_left_out() {
     let mut buffer = started();
-    push(&mut buffer, 10, [delta(5), key(9), delta(10)]);
-    assert_eq!(pull(&mut buffer, 10), []);
-    assert_eq!(pull(&mut buffer, 70), [9, 10]);
-    push(&mut buffer, 80, [key(20)]);
-    assert_eq!(pull(&mut buffer, 80), [20]);
+    // Layers 0 2 1 2 0: the frame of layer 1 is missing.
+    let of = |frame_id, skippable| VideoFrame { skippable, ..delta(frame_id) };
+    push(&mut buffer, 100, [of(1, 0), of(3, 0), of(4, 3)]);
+    assert_eq!(pull(&mut buffer, 100), [1]);
+    assert_eq!(pull(&mut buffer, 112), [4]);
+    push(&mut buffer, 120, [of(2, 1)]);
+    push(&mut buffer, 120, [of(6, 3), of(7, 2)]);
+    assert_eq!(pull(&mut buffer, 160), [7], "2 was never decoded, 4 was");
 }
 
 #[test]
-fn without_patience_a_gap_is_given_up_at_once() {
-    let mut buffer = started();
-    buffer.set_patience(Duration::ZERO);
-    push(&mut buffer, 66, [delta(2)]);
-    assert_eq!(pull(&mut buffer, 66), []);
-    assert!(buffer.keyframe_needed(at(66), RTT));
-}
-
-#[test]
-fn missing_discardable_frames_break_nothing() {
+fn missing_discardable_frames_cost_a_moment() {
     let mut buffer = started();
     push(&mut buffer, 66, [VideoFrame { skippable: 1, ..delta(2) }]);
-    assert_eq!(pull(&mut buffer, 66), [2]);
+    assert_eq!(pull(&mut buffer, 77), []);
+    assert_eq!(pull(&mut buffer, 78), [2]);
     push(&mut buffer, 99, [VideoFrame { skippable: 1, ..delta(5) }]);
-    assert_eq!(pull(&mut buffer, 99), [], "one of the two that lack is no discardable frame");
-    assert_eq!(pull(&mut buffer, 159), []);
-    assert!(buffer.keyframe_needed(at(159), RTT));
+    assert_eq!(pull(&mut buffer, 199), [], "one of the two that lack is no discardable frame");
+    assert_eq!(pull(&mut buffer, 349), []);
+    assert!(buffer.is_lost());
 }
 
 #[test]
-fn keyframes_are_asked_for_at_once_and_then_ever_more_rarely() {
+fn frames_are_held_to_be_in_time_with_the_sound() {
     let mut buffer = started();
-    push(&mut buffer, 0, [delta(2)]);
-    let mut asked = Vec::new();
-    for ms in 0..10_000 {
-        pull(&mut buffer, ms);
-        if buffer.keyframe_needed(at(ms), RTT) {
-            asked.push(ms);
-        }
-    }
-    assert_eq!(asked, [60, 220, 540, 1180, 2460, 4460, 6460, 8460]);
-    assert_eq!(buffer.stats().keyframes_requested, 8);
-    push(&mut buffer, 10_000, [key(300)]);
-    assert_eq!(pull(&mut buffer, 10_000), [300]);
-    push(&mut buffer, 10_000, [delta(302)]);
-    assert_eq!(pull(&mut buffer, 10_060), []);
-    assert!(buffer.keyframe_needed(at(10_060), RTT), "a new break is asked about at once");
+    buffer.set_lag(Some(90_000));
+    push(&mut buffer, 50, [delta(1)]);
+    assert_eq!(pull(&mut buffer, 123), []);
+    assert_eq!(buffer.next_wake(), Some(Time::from_micros(123_333)));
+    assert_eq!(pull(&mut buffer, 124), [1]);
+    buffer.set_lag(Some(i64::MAX));
+    push(&mut buffer, 130, [delta(2)]);
+    assert_eq!(buffer.next_wake(), Some(at(130) + MAX_HOLD));
+    buffer.set_lag(Some(i64::MIN));
+    assert_eq!(pull(&mut buffer, 130), [2]);
+}
+
+#[test]
+fn after_a_failure_of_the_decoder_only_a_keyframe_helps() {
+    let mut buffer = started();
+    buffer.fail();
+    assert_eq!((buffer.is_lost(), buffer.decoded()), (true, None));
+    push(&mut buffer, 33, [delta(1), key(2)]);
+    assert_eq!(pull(&mut buffer, 60), [2]);
+    assert!(!buffer.is_lost());
 }
 
 #[test]
@@ -151,8 +166,8 @@ fn a_buffer_that_nobody_empties_stays_bounded() {
     let mut buffer = started();
     push(&mut buffer, 0, (1..1000).map(delta));
     assert_eq!(buffer.len(), MAX_VIDEO_FRAMES);
-    assert_eq!(pull(&mut buffer, 1), [], "the frames that were dropped are missed");
-    assert!(buffer.keyframe_needed(at(1), RTT));
+    assert_eq!(pull(&mut buffer, 250), [], "the frames that were dropped are missed");
+    assert!(buffer.is_lost());
     push(&mut buffer, 0, (1000..1020).map(|id| VideoFrame { payload: vec![0; MAX_FRAME], ..delta(id) }));
     assert_eq!(buffer.bytes(), MAX_VIDEO_BYTES);
     let dropped = buffer.stats().dropped;
@@ -164,7 +179,7 @@ fn a_buffer_that_nobody_empties_stays_bounded() {
 fn a_sender_that_counts_anew_is_followed() {
     let mut buffer = started();
     push(&mut buffer, 0, [key(1_000_000)]);
-    assert_eq!(pull(&mut buffer, 0), [1_000_000]);
+    assert_eq!(pull(&mut buffer, 12), [1_000_000]);
     push(&mut buffer, 33, [key(0), delta(1)]);
     assert_eq!(pull(&mut buffer, 33), [0, 1]);
 }
@@ -180,20 +195,19 @@ proptest! {
             let skippable = u8::from(id % 3 == 2);
             VideoFrame { keyframe: id.is_multiple_of(50), discardable, skippable, ..delta(id) }
         };
-        let (mut buffer, mut now, mut base, mut had) = (VideoBuffer::default(), 0, 0, None::<u32>);
+        let (mut buffer, mut now, mut base, mut had) = (VideoBuffer::default(), 0, 0, Vec::<u32>::new());
         for (id, near, ms, action) in steps {
             now += ms;
             base += u32::from(near);
             buffer.push(at(now), frame(if near { base } else { id }));
             while action > 0 && let Some(out) = buffer.pull(at(now)) {
-                prop_assert!(had.is_none_or(|had| out.frame_id > had));
+                prop_assert!(had.last().is_none_or(|had| out.frame_id > *had));
                 if !out.keyframe {
                     let reference = out.frame_id - 1 - u32::from(out.skippable);
-                    prop_assert!(had.is_some_and(|had| had >= reference), "{had:?} then {}", out.frame_id);
+                    prop_assert!(had.contains(&reference), "{had:?} then {}", out.frame_id);
                 }
-                had = Some(out.frame_id);
+                had.push(out.frame_id);
             }
-            buffer.keyframe_needed(at(now), RTT);
             prop_assert!(buffer.len() <= MAX_VIDEO_FRAMES);
         }
     }

@@ -163,6 +163,14 @@ impl Two {
                     side.call.announce_recording(true);
                 }
             }
+            29 => {
+                let (track, flags) = (input.u8() & 15, input.u8());
+                let decoded = (flags & 2 != 0).then(|| input.u32() >> (flags >> 3));
+                side.call.set_decoded(now, track, decoded, flags & 1 != 0);
+            }
+            30 => {
+                side.call.picture_feedback(input.u8() & 15);
+            }
             _ => {
                 for side in &mut self.sides {
                     let bytes = std::mem::take(&mut side.stream);
@@ -206,6 +214,7 @@ impl Two {
         let picture = Picture {
             keyframe: flags & 1 != 0,
             discardable: flags & 2 != 0,
+            refers_to: (flags & 0x10 != 0).then(|| self.sent.wrapping_sub(u32::from(flags >> 5))),
             temporal_layer: flags >> 2 & 7,
             spatial_layer: flags >> 5,
             capture: self.now,

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kring_core::media::{
-    AudioPacket, DURATION_UNIT, FrameHeader, HOP_HEADER_LEN, JitterBuffer, MAX_FRAME, MAX_HELD,
-    MAX_HELD_TIME, MAX_IN_PROGRESS, MAX_IN_PROGRESS_PER_STREAM, MAX_PACKETS, MAX_VIDEO_BYTES,
-    MAX_VIDEO_FRAMES, Packetiser, Playout, Reassembler, VideoBuffer, VideoFrame, parse,
+    AudioPacket, DURATION_UNIT, FrameHeader, JitterBuffer, MAX_FRAME, MAX_HEADERS, MAX_HELD, MAX_HELD_TIME,
+    MAX_IN_PROGRESS, MAX_IN_PROGRESS_PER_STREAM, MAX_PACKETS, MAX_VIDEO_BYTES, MAX_VIDEO_FRAMES, Packetiser,
+    Playout, Reassembler, VideoBuffer, VideoFrame, parse,
 };
 use kring_core::time::Time;
 use kring_core::varint;
@@ -45,7 +45,8 @@ pub fn reassembler(data: &[u8]) {
                 floods += 1;
                 flood(&mut input)
             }
-            _ => vec![fragment(&mut input)],
+            6 => vec![fragment(&mut input, true)],
+            _ => vec![fragment(&mut input, false)],
         };
         for datagram in datagrams {
             let Ok(packet) = parse(&datagram) else { continue };
@@ -81,28 +82,32 @@ fn check(reassembler: &Reassembler) {
     for frame in reassembler.incomplete() {
         *streams.entry(frame.stream).or_default() += 1;
         assert!(frame.missing().next().is_some_and(|index| index < frame.count));
-        assert!(frame.first <= frame.latest && frame.highest() < frame.count);
+        assert!(frame.first <= frame.latest && (1..frame.count.into()).contains(&frame.lacks()));
     }
     assert!(streams.values().sum::<usize>() <= MAX_IN_PROGRESS);
     assert!(streams.values().all(|&count| count <= MAX_IN_PROGRESS_PER_STREAM));
 }
 
-/// A fragment whose fields come from small ranges, so that they meet again.
-fn fragment(input: &mut Input<'_>) -> Vec<u8> {
+/// A fragment whose fields come from small ranges, so that they meet again; or some parity.
+fn fragment(input: &mut Input<'_>, parity: bool) -> Vec<u8> {
     let (which, shape, len) = (input.u8(), input.u8(), input.u8());
     let count = 2 + u64::from(shape >> 4 & 7);
-    let fields = [u64::from(which >> 6), u64::from(shape & 7) % count, count];
+    let mut fields = vec![u64::from(which >> 6), u64::from(shape & 7) % count, count];
+    if parity {
+        fields[1] += count;
+        fields.push(1 + u64::from(shape >> 3 & 1));
+    }
     let header = FrameHeader {
         keyframe: shape & 0x80 != 0,
         frame_id: u32::from(which & 0x3f),
         ..FrameHeader::default()
     };
-    datagram(fields, &header, usize::from(len & 0x0f) + 1 + (usize::from(len >> 4) << 7))
+    datagram(&fields, &header, usize::from(len & 0x0f) + 1 + (usize::from(len >> 4) << 7))
 }
 
-fn datagram(fields: [u64; 3], header: &FrameHeader, len: usize) -> Vec<u8> {
+fn datagram(fields: &[u64], header: &FrameHeader, len: usize) -> Vec<u8> {
     let mut bytes = vec![0x20, 0, 0, 0, 0, 0];
-    fields.into_iter().for_each(|value| varint::write(value, &mut bytes));
+    fields.iter().for_each(|&value| varint::write(value, &mut bytes));
     header.encode(&mut bytes);
     bytes.resize(bytes.len() + len, 7);
     bytes
@@ -114,7 +119,7 @@ fn flood(input: &mut Input<'_>) -> Vec<Vec<u8>> {
     let frames = (0..u32::from(many)).map(|n| {
         let header = FrameHeader { frame_id: u32::from(start) + n, ..FrameHeader::default() };
         let stream = u64::from(n) % (u64::from(spread) + 1);
-        datagram([stream, u64::from(n) % 1023, 1024], &header, usize::from(len).max(1))
+        datagram(&[stream, u64::from(n) % 1023, 1024], &header, usize::from(len).max(1))
     });
     frames.collect()
 }
@@ -125,10 +130,20 @@ fn frame(input: &mut Input<'_>, damaged: bool) -> Vec<Vec<u8>> {
     let (len, part) = (usize::from(input.u16()) + 1, usize::from(input.u8()) * 5 + 20);
     let header = FrameHeader { frame_id: id, ..FrameHeader::default() };
     let sealed: Vec<u8> = (0..len).map(|n| n as u8).collect();
-    let Ok(cut) = Packetiser::new(part).packetise(&header, stream, &sealed, input.u8()) else {
+    let packetiser = Packetiser::new(part);
+    let Ok(cut) = packetiser.packetise(&header, stream, &sealed, input.u8()) else {
         return Vec::new();
     };
-    let mut cut: Vec<Vec<u8>> = cut.into_iter().map(|d| d.bytes).collect();
+    let wanted = u16::from(input.u8() & 7);
+    let parity = packetiser.protect(&header, stream, &sealed, 0, wanted).unwrap_or_default();
+    let [mut cut, parity] = [cut, parity].map(|of| of.into_iter().map(|d| d.bytes).collect::<Vec<Vec<u8>>>());
+    for (lost, parity) in (usize::from(input.u8())..).step_by(3).zip(parity) {
+        let at = lost % cut.len();
+        // What took the place of one is not lost in turn.
+        if parse(&cut[at]).is_ok_and(|packet| packet.hop.fragment.is_some_and(|f| !f.is_parity())) {
+            cut[at] = parity;
+        }
+    }
     for _ in 0..input.below(8) {
         let (a, b) = (usize::from(input.u16()) % cut.len(), usize::from(input.u16()) % cut.len());
         cut.swap(a, b);
@@ -141,7 +156,7 @@ fn frame(input: &mut Input<'_>, damaged: bool) -> Vec<Vec<u8>> {
     let mut own = Reassembler::new();
     let mut whole = Vec::new();
     for datagram in cut.iter().chain(&cut) {
-        assert!(datagram.len() <= part + HOP_HEADER_LEN + 6 + FrameHeader::MAX_LEN);
+        assert!(datagram.len() <= part + MAX_HEADERS);
         let packet = parse(datagram).expect("what was cut is a packet");
         if let Some(frame) = own.push(Time::ZERO, &packet) {
             whole.push(frame.bytes.into_owned());
@@ -258,9 +273,8 @@ pub fn video_buffer(data: &[u8]) {
     let mut buffer = VideoBuffer::default();
     let mut now = Time::ZERO;
     let mut id = input.u32();
-    // Whether each frame that came was discardable, and the last one given to the decoder.
-    let mut came: BTreeMap<u32, bool> = BTreeMap::new();
-    let mut last: Option<u32> = None;
+    // What was given to the decoder.
+    let mut given: Vec<u32> = Vec::new();
     let mut large = 0;
     for _ in 0..MAX_STEPS {
         if input.is_empty() {
@@ -271,17 +285,32 @@ pub fn video_buffer(data: &[u8]) {
             1 => now += Duration::from_millis(input.u16().into()),
             2 => id = input.u32(),
             3 => id = id.wrapping_sub(input.u8().into()),
-            4 => buffer.set_patience(Duration::from_millis(input.u16().into())),
-            5 => drop(buffer.keyframe_needed(now, Duration::from_micros(input.u32().into()))),
+            4 => buffer.set_round_trip(Duration::from_micros(input.u32().into())),
+            5 => match input.u8() {
+                0 => buffer.fail(),
+                1 => buffer.set_lag(None),
+                n => buffer.set_lag(Some(input.u64().cast_signed() >> (n & 63))),
+            },
             6 => {
                 if let Some(wake) = buffer.next_wake() {
                     now = now.max(wake);
+                    let (held, lost) = (buffer.len(), buffer.is_lost());
+                    let came = buffer.pull(now);
+                    assert!(
+                        came.is_some() || held > buffer.len() || lost != buffer.is_lost(),
+                        "woken for nothing"
+                    );
+                    if let Some(frame) = came {
+                        decodable(&frame, &given);
+                        given.push(frame.frame_id);
+                    }
                 }
             }
             7..=9 => {
                 while let Some(frame) = buffer.pull(now) {
-                    decodable(&frame, last, &came);
-                    last = Some(frame.frame_id);
+                    decodable(&frame, &given);
+                    given.push(frame.frame_id);
+                    assert_eq!(buffer.decoded(), Some(frame.frame_id));
                 }
             }
             op => {
@@ -302,12 +331,11 @@ pub fn video_buffer(data: &[u8]) {
                     capture: now.as_micros(),
                     payload: vec![3; len],
                 };
-                if frame.keyframe && last.is_some_and(|last| id < last) {
-                    // The sender counts anew; what came before says nothing of it.
-                    came.clear();
-                }
-                came.insert(id, frame.discardable);
                 buffer.push(now, frame);
+                if buffer.decoded().is_none() {
+                    // The sender counts anew, or the decoder failed; what came before says nothing any more.
+                    given.clear();
+                }
             }
         }
         assert!(buffer.len() <= MAX_VIDEO_FRAMES && buffer.bytes() <= MAX_VIDEO_BYTES);
@@ -317,18 +345,13 @@ pub fn video_buffer(data: &[u8]) {
     }
 }
 
-/// A frame that is no keyframe follows on the one before, but for frames that nothing refers to.
-fn decodable(frame: &VideoFrame, last: Option<u32>, came: &BTreeMap<u32, bool>) {
+/// A frame that is no keyframe builds on one that was given out.
+fn decodable(frame: &VideoFrame, given: &[u32]) {
     assert!(frame.payload.len() <= MAX_FRAME);
     if frame.keyframe {
         return;
     }
-    let last = last.expect("the first frame is a keyframe");
-    assert!(last < frame.frame_id, "{} after {last}", frame.frame_id);
-    let promised = frame.frame_id.saturating_sub(frame.skippable.into());
-    let gap = last + 1..promised;
-    assert!(gap.len() <= came.len(), "frame {} lacks {gap:?}", frame.frame_id);
-    for missing in gap {
-        assert_eq!(came.get(&missing), Some(&true), "frame {} lacks {missing}", frame.frame_id);
-    }
+    assert!(given.last().is_some_and(|last| *last < frame.frame_id), "{} after {given:?}", frame.frame_id);
+    let reference = frame.frame_id.checked_sub(1 + u32::from(frame.skippable));
+    assert!(reference.is_some_and(|id| given.contains(&id)), "{} lacks {reference:?}", frame.frame_id);
 }

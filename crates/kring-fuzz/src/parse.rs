@@ -8,7 +8,8 @@ use kring_core::fuzzing;
 use kring_core::identity::{Certificate, Identity};
 use kring_core::media::audio::{Bundle, Bundler, Copies, MAX_COPIES, MAX_OFFSET, SpokenFrame};
 use kring_core::media::{
-    DURATION_UNIT, FrameHeader, FrameInfo, MAX_FRAGMENTS, MAX_STREAM, MediaKind, parse, stamp, unwrap_capture,
+    DURATION_UNIT, FrameHeader, FrameInfo, MAX_FRAGMENTS, MAX_PROTECTED, MAX_STREAM, MediaKind, parse, stamp,
+    unwrap_capture,
 };
 use kring_core::offer::{MAX_CODEC_NAME, MAX_NAME, Offer};
 use kring_core::ticket::{MAX_ADDRESSES, MAX_TEXT, Ticket};
@@ -160,7 +161,9 @@ pub fn packet(data: &[u8]) {
     let Ok(packet) = parse(data) else { return };
     assert!(!packet.payload.is_empty() && data.ends_with(packet.payload));
     if let Some(fragment) = packet.hop.fragment {
-        assert!(fragment.index < fragment.count && (2..=MAX_FRAGMENTS).contains(&fragment.count));
+        assert!(fragment.index < 2 * fragment.count && (2..=MAX_FRAGMENTS).contains(&fragment.count));
+        assert_eq!(fragment.last.is_some(), fragment.is_parity());
+        assert!(!fragment.is_parity() || fragment.count <= MAX_PROTECTED && fragment.last > Some(0));
         assert!(fragment.stream <= MAX_STREAM);
     }
     let mut header = Vec::new();
@@ -171,8 +174,8 @@ pub fn packet(data: &[u8]) {
     stamp(&mut next, 7, Time::from_micros(5_000_000));
     let stamped = parse(&next).expect("a stamped packet is one");
     assert_eq!(
-        (stamped.header, stamped.hop.fragment, stamped.payload),
-        (packet.header, packet.hop.fragment, packet.payload)
+        (stamped.header, stamped.hop.fragment, stamped.hop.repeated, stamped.payload),
+        (packet.header, packet.hop.fragment, packet.hop.repeated, packet.payload)
     );
     assert_eq!(stamped.hop.transport_sequence, 7);
     let apart = stamped.hop.send_time.micros_since(packet.hop.send_time);

@@ -178,6 +178,7 @@ fn controls(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add("report", "arrivals-alone", field(9, &arrivals));
     let huge: Vec<u8> = (1..=7).flat_map(|kind| number(kind, varint::MAX)).collect();
     add("report", "huge", huge);
+    add("report", "pictures", [field(10, &[0x81, 5]), field(10, &[2]), field(8, &[9])].concat());
     add("report", "too-many-arrivals", field(9, &[&arrivals[..], &[1; 600]].concat()));
 
     let start = [0, 0, 0, 0];
@@ -246,6 +247,14 @@ fn machines(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
         "a-flood-of-beginnings",
         [4, 255, 4, 0, 0, 0, 3, 0x14, 255, 3, 0, 1, 0, 255].repeat(4),
     );
+    add(
+        "reassembler",
+        "parity",
+        vec![
+            5, 1, 0x10, 3, 6, 1, 0x10, 3, 6, 1, 0x11, 3, 6, 2, 0x18, 3, 6, 2, 0x11, 3, 2, 5, 0, 9, 2, 255, 4,
+            0, 7, 1, 0,
+        ],
+    );
     add("reassembler", "time", vec![0xf5, 1, 0, 3, 0xf5, 2, 0, 3, 3, 4, 0, 5, 1, 1, 3]);
 
     let start = [0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -281,6 +290,11 @@ fn machines(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
         "video_buffer",
         "large",
         [&[0, 0, 0, 1, 15, 1, 128][..], &[15, 0, 128].repeat(12), &[7, 15, 1, 200, 7]].concat(),
+    );
+    add(
+        "video_buffer",
+        "held-and-failed",
+        vec![0, 0, 0, 1, 11, 1, 7, 5, 40, 0, 0, 0, 0, 0, 9, 0, 0, 11, 0, 6, 5, 0, 11, 0, 6, 11, 1, 7],
     );
     add("video_buffer", "starts-anew", vec![0, 9, 0, 1, 11, 1, 7, 2, 0, 0, 0, 1, 11, 1, 7, 11, 0, 7]);
     add("video_buffer", "too-many", [&[0, 0, 0, 1][..], &[11, 0].repeat(140), &[7, 11, 1, 7]].concat());

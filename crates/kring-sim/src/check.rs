@@ -28,6 +28,8 @@ const CALM_DELAY: Duration = Duration::from_millis(60);
 const CALM_DELAY_OVER_QUIC: Duration = Duration::from_millis(200);
 /// When the start of a call is over and playout has settled.
 const SETTLED_AFTER: Duration = Duration::from_secs(1);
+/// A picture that stands still for longer is frozen.
+const FREEZE: Duration = Duration::from_millis(200);
 /// What a call may have on its stream that is not acknowledged.
 const MAX_BACKLOG: usize = 64 << 10;
 /// What it may queue of pictures.
@@ -68,6 +70,8 @@ struct Facts {
     answered: Option<Time>,
     heard: Option<u32>,
     shown: Option<u32>,
+    shown_at: Option<Time>,
+    pictures: Vec<(Time, Duration)>,
     decoder: Decoder,
     /// When each voice packet that was not heard yet arrived.
     arrived: BTreeMap<u32, Time>,
@@ -90,6 +94,10 @@ pub struct Totals {
     pub concealed_later: Duration,
     /// Pictures shown.
     pub shown: u64,
+    /// How often it could not go on without the sender's help.
+    pub losses: u64,
+    /// How long pictures stood still for more than 200 ms, from one to the next.
+    pub frozen: Duration,
     /// Frames that had overtaken the answer and were handed on all the same.
     pub early: u64,
     /// The lowest number of the voice packets that were handed on.
@@ -293,26 +301,52 @@ impl Check {
         }
     }
 
-    /// A side shows a picture.
-    pub fn shown(&mut self, now: Time, who: Role, payload: &[u8]) {
-        let Some(marker) = Marker::read(self.scenario.picture_key(who.other()), payload) else {
-            return self.fail(now, format_args!("{who:?}: shown what was never sent"));
-        };
+    /// When each picture that a side showed was captured, and how long it took from there.
+    #[must_use]
+    pub fn pictures(&self, who: Role) -> &[(Time, Duration)] {
+        &self.sides[of(who)].pictures
+    }
+
+    /// A side shows a picture that was captured then.
+    pub fn shown(&mut self, now: Time, who: Role, captured: Time) {
         let side = &mut self.sides[of(who)];
         side.totals.shown += 1;
+        let stood = side.shown_at.replace(now).map_or(Duration::ZERO, |at| now.since(at));
+        if stood > FREEZE {
+            side.totals.frozen += stood;
+        }
+        side.pictures.push((captured, now.since(captured)));
+    }
+
+    /// A side cannot decode what comes.
+    pub fn lost(&mut self, who: Role) {
+        self.sides[of(who)].totals.losses += 1;
+    }
+
+    /// A side decodes a picture; what it is, if it was ever sent.
+    pub fn decoded(&mut self, now: Time, who: Role, payload: &[u8]) -> Option<Marker> {
+        let Some(marker) = Marker::read(self.scenario.picture_key(who.other()), payload) else {
+            self.fail(now, format_args!("{who:?}: decoded what was never sent"));
+            return None;
+        };
+        let side = &mut self.sides[of(who)];
         let decodable = side.decoder.decode(&marker);
         let in_order = side.shown.is_none_or(|last| marker.sequence > last);
         side.shown = Some(marker.sequence);
         if !decodable {
             let (sequence, reference) = (marker.sequence, marker.reference);
-            self.fail(now, format_args!("{who:?}: picture {sequence} is shown without picture {reference}"));
+            self.fail(
+                now,
+                format_args!("{who:?}: picture {sequence} is decoded without picture {reference}"),
+            );
         }
         if !in_order {
             self.fail(
                 now,
-                format_args!("{who:?}: picture {} is shown twice or out of order", marker.sequence),
+                format_args!("{who:?}: picture {} is decoded twice or out of order", marker.sequence),
             );
         }
+        Some(marker)
     }
 
     /// A side's call is over.

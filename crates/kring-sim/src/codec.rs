@@ -4,6 +4,7 @@
 //! out a picture only if it has decoded all that the picture refers to.
 
 use kring_core::time::Time;
+use std::collections::VecDeque;
 
 /// Bytes in front of a frame's filling: sequence, reference, capture time, flags.
 pub const HEADER: usize = 17;
@@ -86,7 +87,7 @@ impl Voice {
     }
 }
 
-/// A picture encoder: each frame refers to the last one that is not discardable.
+/// A picture encoder: each frame refers to the last one that is not discardable, unless told to go back behind it.
 #[derive(Debug)]
 pub struct Pictures {
     /// What fills its frames.
@@ -122,21 +123,32 @@ impl Pictures {
         }
         (marker, marker.write(self.key, if keyframe { len * 10 } else { len }))
     }
+
+    /// What comes next refers to frame `sequence`, which is not discardable; to nothing if it is `None`.
+    pub fn go_back(&mut self, sequence: Option<u32>) {
+        self.reference = sequence;
+    }
 }
 
-/// A picture decoder.
+/// How many frames a decoder keeps.
+const REFERENCES: usize = 100;
+
+/// A picture decoder: it keeps what it decoded lately.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    reference: Option<u32>,
+    references: VecDeque<u32>,
 }
 
 impl Decoder {
     /// Takes a frame; whether it could be decoded.
     #[must_use]
     pub fn decode(&mut self, frame: &Marker) -> bool {
-        let decodable = frame.keyframe || self.reference == Some(frame.reference);
+        let decodable = frame.keyframe || self.references.contains(&frame.reference);
         if decodable && !frame.discardable {
-            self.reference = Some(frame.sequence);
+            self.references.push_back(frame.sequence);
+            if self.references.len() > REFERENCES {
+                self.references.pop_front();
+            }
         }
         decodable
     }

@@ -10,9 +10,10 @@ use crate::trace::Trace;
 use kring_core::call::{self, Call, IncomingFrame, SendError};
 use kring_core::handshake::Role;
 use kring_core::media::audio::Copies;
-use kring_core::media::{AudioPacket, FrameInfo, JitterBuffer, Playout, VideoBuffer, VideoFrame};
+use kring_core::media::{AudioPacket, Cadence, FrameInfo, JitterBuffer, Playout, VideoBuffer, VideoFrame};
 use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
 use kring_core::time::Time;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The microphone's track.
@@ -21,6 +22,10 @@ pub(crate) const MICROPHONE: u8 = 0;
 pub(crate) const CAMERA: u8 = 1;
 /// The round trip that is assumed until one was measured.
 const ASSUMED_RTT: Duration = Duration::from_millis(100);
+/// Pictures may be shown so much earlier than the sound of the same moment is heard, in µs.
+const LEAD: i64 = 25_000;
+/// How many pictures are remembered to go back to.
+const MAX_SENT: usize = 128;
 /// The speaker takes blocks of that length.
 const BLOCK: Duration = Duration::from_millis(10);
 
@@ -65,14 +70,23 @@ pub(crate) struct Engine {
     /// When the block being captured is full.
     next_voice: Time,
     camera: Option<(Camera, Pictures, Time)>,
+    /// The pictures sent lately that are not discardable: their frame ids, and what the encoder counts them as.
+    sent: VecDeque<(u32, u32)>,
     taken: u64,
     keyframe: bool,
     pub(crate) muted: [bool; 2],
     jitter: JitterBuffer,
     next_sound: Time,
     pictures: VideoBuffer,
+    /// Decoded pictures, by when they were captured.
+    cadence: Cadence<Time>,
     played: call::Playout,
+    /// From capture to ear between the two clocks, in µs.
+    lag: Option<i64>,
+    lost: bool,
     asked: bool,
+    /// Bytes that the encoders put out.
+    pub(crate) encoded: u64,
 }
 
 impl Engine {
@@ -94,14 +108,19 @@ impl Engine {
             packet: person.packet,
             next_voice: now + person.packet,
             camera,
+            sent: VecDeque::new(),
             taken: 0,
             keyframe: false,
             muted: [false; 2],
             jitter: JitterBuffer::new(),
             next_sound: now + Duration::from_micros(rng.within(0..=10_000)),
             pictures: VideoBuffer::default(),
+            cadence: Cadence::default(),
             played: call::Playout::default(),
+            lag: None,
+            lost: false,
             asked: false,
+            encoded: 0,
             rng,
         }
     }
@@ -109,7 +128,8 @@ impl Engine {
     /// When something is to be done next.
     pub(crate) fn due(&self) -> Time {
         let camera = self.camera.as_ref().map_or(self.next_voice, |(_, _, next)| *next);
-        let eye = self.pictures.next_wake().map_or(self.next_sound, |at| at - self.clock);
+        let eye = self.pictures.next_wake().into_iter().chain(self.cadence.due()).min();
+        let eye = eye.map_or(self.next_sound, |at| at - self.clock);
         self.next_voice.min(camera).min(self.next_sound).min(eye)
     }
 
@@ -123,7 +143,7 @@ impl Engine {
         self.keyframe = true;
     }
 
-    /// Whether the other side was asked for a keyframe since the last look.
+    /// Whether the other side is to be told of a loss since the last look.
     pub(crate) fn asked(&mut self) -> bool {
         std::mem::take(&mut self.asked)
     }
@@ -175,6 +195,7 @@ impl Engine {
             return;
         }
         let payload = self.voice.encode(captured);
+        self.encoded += payload.len() as u64;
         let sent =
             call.send_audio(MICROPHONE, captured + self.clock, self.packet, level, &payload, &self.copies);
         if let Err(error) = sent
@@ -197,18 +218,36 @@ impl Engine {
             return;
         }
         let discardable = camera.layers && self.taken.is_multiple_of(2);
-        let keyframe = std::mem::take(&mut self.keyframe);
+        let mut keyframe = std::mem::take(&mut self.keyframe);
+        let feedback = call.picture_feedback(CAMERA);
+        if feedback.lost {
+            self.sent.retain(|(id, _)| Some(*id) <= feedback.acknowledged);
+            let back =
+                self.sent.back().filter(|(id, _)| feedback.acknowledged.is_some_and(|at| at - id < 30));
+            keyframe |= back.is_none();
+            encoder.go_back(back.map(|(_, sequence)| *sequence));
+            cx.trace.event(cx.now, cx.who, &format_args!("goes back to {back:?}"));
+        }
         let (marker, payload) = encoder.encode(cx.now, keyframe, discardable, len);
+        self.encoded += payload.len() as u64;
+        let reference = self.sent.iter().rev().find(|(_, sequence)| *sequence == marker.reference);
         let picture = call::Picture {
             keyframe: marker.keyframe,
             discardable: marker.discardable,
+            refers_to: reference.map(|(id, _)| *id),
             temporal_layer: u8::from(marker.discardable),
             spatial_layer: 0,
             capture: cx.now + self.clock,
             payload: &payload,
         };
         match call.send_video(cx.now + self.clock, CAMERA, &picture) {
-            Ok(()) => {}
+            Ok(id) if !marker.discardable => {
+                self.sent.push_back((id, marker.sequence));
+                if self.sent.len() > MAX_SENT {
+                    self.sent.pop_front();
+                }
+            }
+            Ok(_) => {}
             // What follows refers to a picture that was never sent.
             Err(SendError::QueueFull | SendError::NotLive { .. }) => self.keyframe = true,
             Err(error) => {
@@ -220,6 +259,8 @@ impl Engine {
     fn listen(&mut self, cx: &mut Context<'_>) {
         let lasts = match self.jitter.pull(self.next_sound + self.clock) {
             Playout::Decode(packet) => {
+                let heard = (self.next_sound + self.clock).as_micros();
+                self.lag = Some(heard.wrapping_sub(packet.capture).cast_signed());
                 cx.check.heard(cx.now, cx.who, &packet.payload, packet.duration);
                 cx.trace.bytes(cx.now, cx.who, b'h', mark(&packet.payload));
                 self.played.audio_played_ms += packet.duration.as_millis() as u64;
@@ -253,16 +294,27 @@ impl Engine {
 
     fn watch(&mut self, cx: &mut Context<'_>, call: &mut Call) {
         let now = cx.now + self.clock;
+        self.pictures.set_round_trip(call.stats().round_trip.unwrap_or(ASSUMED_RTT));
+        self.pictures.set_lag(self.lag.map(|lag| lag.saturating_sub(LEAD)));
         while let Some(frame) = self.pictures.pull(now) {
-            cx.check.shown(cx.now, cx.who, &frame.payload);
             cx.trace.bytes(cx.now, cx.who, b's', mark(&frame.payload));
+            if let Some(marker) = cx.check.decoded(cx.now, cx.who, &frame.payload) {
+                self.cadence.push(marker.captured);
+            }
+        }
+        while let Some(captured) = self.cadence.pop(now) {
+            cx.check.shown(cx.now, cx.who, captured);
             self.played.pictures_shown += 1;
         }
-        let rtt = call.stats().round_trip.unwrap_or(ASSUMED_RTT);
-        if self.pictures.keyframe_needed(now, rtt) {
-            cx.trace.event(cx.now, cx.who, &"asks for a keyframe");
-            call.request_keyframe(CAMERA);
-            self.asked = true;
+        if self.pictures.stats().received > 0 {
+            let lost = self.pictures.is_lost();
+            call.set_decoded(now, CAMERA, self.pictures.decoded(), lost);
+            if lost && !std::mem::replace(&mut self.lost, lost) {
+                cx.trace.event(cx.now, cx.who, &"has lost the pictures");
+                cx.check.lost(cx.who);
+                self.asked = true;
+            }
+            self.lost = lost;
         }
     }
 }

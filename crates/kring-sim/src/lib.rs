@@ -22,5 +22,6 @@ pub mod scenario;
 mod side;
 pub mod stream;
 pub mod sweep;
+pub mod talk;
 pub mod trace;
 pub mod world;

@@ -10,6 +10,7 @@ use crate::rng::Rng;
 use crate::scenario::{Action, Reaction, Scenario, of};
 use crate::stream::{Receiver, Segment, Sender};
 use crate::trace::Trace;
+use crate::world::Sent;
 use kring_core::call::{Call, EndedBy, Event};
 use kring_core::control::Reason;
 use kring_core::crypto::Provider;
@@ -111,6 +112,7 @@ pub(crate) struct Side {
     end: Option<End>,
     /// When it was told that it rings at the other side.
     pub(crate) ringing: Option<Time>,
+    pub(crate) sent: Sent,
 }
 
 /// The two sides, the callee with a ticket out and the caller about to dial.
@@ -148,6 +150,7 @@ pub(crate) fn two(scenario: &Arc<Scenario>, trace: &mut Trace) -> Result<[Side; 
         engine: None,
         end: None,
         ringing: None,
+        sent: Sent::default(),
     };
     let mut caller = side(Role::Caller, "Anna", a, Stage::Dialling(Box::new(dial)));
     caller.began = Some(Time::ZERO);
@@ -326,6 +329,7 @@ impl Side {
         if let (Stage::Live(call), Some(engine)) = (&mut self.stage, &mut self.engine) {
             let mut cx = Context { now, who: self.who, check: around.check, trace: around.trace };
             engine.run(&mut cx, call);
+            self.sent.encoded = engine.encoded;
         }
         self.drain(around);
         self.flush(around);
@@ -414,6 +418,8 @@ impl Side {
         let Stage::Live(call) = &mut self.stage else { return };
         while self.next_send <= now {
             let Some(datagram) = call.poll_datagram(now + self.clock) else { break };
+            self.sent.datagrams += 1;
+            self.sent.bytes += datagram.len() as u64;
             let wire = Wire::Datagram(datagram);
             if let Some(kbit) = pace {
                 self.next_send = now + Duration::from_micros(wire.size() as u64 * 8000 / kbit);

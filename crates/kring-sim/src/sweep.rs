@@ -142,6 +142,7 @@ impl Report {
             self.totals.heard += side.heard;
             self.totals.concealed += side.concealed;
             self.totals.shown += side.shown;
+            self.totals.frozen += side.frozen;
             self.totals.early += side.early;
             self.totals.slowest = self.totals.slowest.max(side.slowest);
         }

@@ -32,12 +32,27 @@ pub struct Outcome {
     pub ends: [Option<End>; 2],
     /// What was counted; see [`of`].
     pub totals: [Totals; 2],
+    /// When each picture shown was captured, and how long it took; see [`of`].
+    pub pictures: [Vec<(Time, Duration)>; 2],
+    /// What each sent; see [`of`].
+    pub sent: [Sent; 2],
     /// From the dialling until the caller knew that it rings.
     pub setup: Option<Duration>,
     /// When both were done.
     pub lasted: Duration,
     /// What happened, to be read, if that was asked for.
     pub lines: Vec<String>,
+}
+
+/// What one side sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Datagrams.
+    pub datagrams: u64,
+    /// Bytes of them, without the headers below.
+    pub bytes: u64,
+    /// Bytes that its encoders put out.
+    pub encoded: u64,
 }
 
 struct World {
@@ -78,6 +93,8 @@ pub fn run(scenario: &Scenario, readable: bool) -> Outcome {
         failures: world.check.failures().to_vec(),
         ends: world.sides.each_ref().map(Side::end),
         totals: [world.check.totals(Role::Callee), world.check.totals(Role::Caller)],
+        pictures: [Role::Callee, Role::Caller].map(|who| world.check.pictures(who).to_vec()),
+        sent: world.sides.each_ref().map(|side| side.sent),
         setup,
         lasted: world.now.since(Time::ZERO),
         lines,

@@ -53,28 +53,28 @@ fn what_is_right_is_not_complained_about() {
         let packet = voice.encode(NOW);
         check.received(NOW, WHO, &arrived(&packet));
         check.heard(NOW, WHO, &packet, PACKET);
-        check.shown(NOW, WHO, &camera.encode(NOW, false, false, 90).1);
+        check.decoded(NOW, WHO, &camera.encode(NOW, false, false, 90).1);
     }
     assert_eq!(check.failures(), [""; 0]);
 }
 
 #[test]
-fn a_frame_shown_twice() {
+fn a_frame_decoded_twice() {
     let (mut check, _, mut camera) = talking();
     let (_, frame) = camera.encode(NOW, true, false, 90);
-    check.shown(NOW, WHO, &frame);
+    check.decoded(NOW, WHO, &frame);
     assert_eq!(check.failures(), [""; 0]);
-    check.shown(NOW, WHO, &frame);
-    says(&check, "shown twice or out of order");
+    check.decoded(NOW, WHO, &frame);
+    says(&check, "decoded twice or out of order");
 }
 
 #[test]
-fn a_frame_shown_without_what_it_refers_to() {
+fn a_frame_decoded_without_what_it_refers_to() {
     let (mut check, _, mut camera) = talking();
-    check.shown(NOW, WHO, &camera.encode(NOW, true, false, 90).1);
+    check.decoded(NOW, WHO, &camera.encode(NOW, true, false, 90).1);
     camera.encode(NOW, false, false, 90);
-    check.shown(NOW, WHO, &camera.encode(NOW, false, false, 90).1);
-    says(&check, "picture 2 is shown without picture 1");
+    check.decoded(NOW, WHO, &camera.encode(NOW, false, false, 90).1);
+    says(&check, "picture 2 is decoded without picture 1");
 }
 
 #[test]

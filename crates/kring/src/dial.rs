@@ -201,7 +201,7 @@ async fn shake(
         let now = common.clock.now();
         let mut call =
             Call::new(session, &common.identity, offer, common.timeouts, now).map_err(End::Handshake)?;
-        call.assume_rate(now, connection.carried());
+        call.assume_rate(now, connection.carried(), connection.rtt());
         // confirm and the sender key in one packet.
         bytes.extend(call.poll_stream().into_iter().flatten());
         if send.write_all(&bytes).await.is_err() {

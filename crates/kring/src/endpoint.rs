@@ -446,7 +446,7 @@ async fn shake(common: &Common, connection: Connection) -> Option<(Established, 
                 let none = Offer::default();
                 match kring_core::call::Call::new(*session, &common.identity, &none, common.timeouts, now) {
                     Ok(mut call) => {
-                        call.assume_rate(now, connection.carried());
+                        call.assume_rate(now, connection.carried(), connection.rtt());
                         return Some((Established { connection, send, recv, call }, None));
                     }
                     Err(error) => error,
@@ -476,7 +476,7 @@ async fn answer_ahead(
     let claimed = accept.claimed()?;
     let mut call =
         kring_core::call::Call::ahead(claimed, &common.identity, offer, common.timeouts, now).ok()?;
-    call.assume_rate(now, connection.carried());
+    call.assume_rate(now, connection.carried(), connection.rtt());
     bytes.extend(call.poll_stream().into_iter().flatten());
     send.write_all(&bytes).await.ok()?;
     Some(Established { connection, send, recv, call })

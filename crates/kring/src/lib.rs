@@ -80,7 +80,7 @@ pub use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
 pub use kring_core::ticket::{DEFAULT_LIFETIME, Ticket, TicketError, TicketId};
 pub use kring_net::BindError;
 pub use media::{CAMERA, MICROPHONE, Media};
-pub use stats::{AudioStats, RemoteStats, Stats, TransportStats, VideoStats};
+pub use stats::{AudioStats, QualityLimitationReason, RemoteStats, Stats, TransportStats, VideoStats};
 
 /// Sources and sinks: files, tone, test card, and the traits for an app's own.
 pub use kring_capture as capture;

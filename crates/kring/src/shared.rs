@@ -8,8 +8,9 @@ use crate::media::Media;
 use kring_core::call::{Call, Playout};
 use kring_core::control::Reason;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 /// How far a call has come, for those who wait for it.
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) camera_muted: AtomicBool,
     pub(crate) played: Played,
     pub(crate) spoken: Spoken,
+    watched: Mutex<Watched>,
+    filmed: Mutex<Filmed>,
     /// Bytes of pictures on their way to the thread that shows them.
     pub(crate) picture_bytes: AtomicUsize,
 }
@@ -67,6 +70,42 @@ pub(crate) struct Played {
     pub(crate) delay_us: AtomicU64,
     pub(crate) target_us: AtomicU64,
     pub(crate) pictures: AtomicU64,
+    /// From capture to ear between the two ends' clocks, in µs; 0 while there is no sound.
+    lag_us: AtomicI64,
+}
+
+impl Played {
+    /// From capture to ear, between the two ends' clocks, in µs.
+    pub(crate) fn lag(&self) -> Option<i64> {
+        Some(self.lag_us.load(Ordering::Relaxed)).filter(|lag| *lag != 0)
+    }
+
+    pub(crate) fn set_lag(&self, lag: Option<i64>) {
+        self.lag_us.store(lag.unwrap_or(0), Ordering::Relaxed);
+    }
+}
+
+/// The peer's pictures, counted by the thread that shows them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Watched {
+    pub(crate) received: u64,
+    pub(crate) decoded: u64,
+    pub(crate) dropped: u64,
+    pub(crate) losses: u64,
+    pub(crate) per_second: f64,
+    pub(crate) freezes: u64,
+    pub(crate) frozen: Duration,
+    pub(crate) size: (u32, u32),
+}
+
+/// This side's pictures, counted by the thread that sends them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Filmed {
+    pub(crate) encoded: u64,
+    pub(crate) keyframes: u64,
+    pub(crate) size: (u32, u32),
+    /// The encoder gets less than it may.
+    pub(crate) limited: bool,
 }
 
 impl Shared {
@@ -88,6 +127,8 @@ impl Shared {
             camera_muted: AtomicBool::new(false),
             played: Played::default(),
             spoken: Spoken::default(),
+            watched: Mutex::default(),
+            filmed: Mutex::default(),
             picture_bytes: AtomicUsize::new(0),
         })
     }
@@ -149,12 +190,23 @@ impl Shared {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// Reads or changes what is counted of the peer's pictures.
+    pub(crate) fn watched<T>(&self, f: impl FnOnce(&mut Watched) -> T) -> T {
+        f(&mut self.watched.lock().expect("nothing panics with this lock held"))
+    }
+
+    /// Reads or changes what is counted of this side's pictures.
+    pub(crate) fn filmed<T>(&self, f: impl FnOnce(&mut Filmed) -> T) -> T {
+        f(&mut self.filmed.lock().expect("nothing panics with this lock held"))
+    }
+
     pub(crate) fn playout(&self) -> Playout {
         let ms = |samples: &AtomicU64| samples.load(Ordering::Relaxed) / 48;
         let mut playout = Playout::default();
         playout.audio_played_ms = ms(&self.played.audio_samples);
         playout.audio_concealed_ms = ms(&self.played.concealed_samples);
         playout.audio_delay_us = self.played.delay_us.load(Ordering::Relaxed);
+        playout.frozen_ms = self.watched(|watched| watched.frozen.as_millis() as u64);
         playout.pictures_shown = self.played.pictures.load(Ordering::Relaxed);
         playout
     }

@@ -77,7 +77,19 @@ pub struct AudioStats {
     pub jitter_buffer_target_delay: f64,
 }
 
-/// Pictures.
+/// Why pictures are worse than they could be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum QualityLimitationReason {
+    /// They are not.
+    #[default]
+    None,
+    /// The network carries no more.
+    Bandwidth,
+}
+
+/// Pictures: this side's on their way out, the other side's on their way in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -86,8 +98,44 @@ pub struct VideoStats {
     pub target_bitrate: u32,
     /// Bytes that wait to be sent.
     pub queued_bytes: usize,
-    /// The other side's pictures that were shown here.
+    /// Pictures encoded and sent.
+    pub frames_encoded: u64,
+    /// Of these, keyframes.
+    pub key_frames_encoded: u64,
+    /// Width of what is sent, in pixels; 0 before the first.
+    pub sent_frame_width: u32,
+    /// Height of what is sent.
+    pub sent_frame_height: u32,
+    /// Why it is worse than it could be.
+    pub quality_limitation_reason: QualityLimitationReason,
+    /// Packets of pictures sent again because they were lost.
+    pub retransmitted_packets_sent: u64,
+    /// Packets of parity sent beside pictures.
+    pub fec_packets_sent: u64,
+    /// Packets of parity that came.
+    pub fec_packets_received: u64,
+    /// Frames that parity made whole. (No name in webrtc-stats.)
+    pub frames_repaired: u64,
+    /// The other side's pictures that came whole.
+    pub frames_received: u64,
+    /// Of these, decoded.
+    pub frames_decoded: u64,
+    /// Of these, shown.
     pub frames_rendered: u64,
+    /// Of those that came, not shown: too late, without their reference, or passed over for a newer one.
+    pub frames_dropped: u64,
+    /// Pictures shown a second, lately.
+    pub frames_per_second: f64,
+    /// Width of what came last, in pixels.
+    pub frame_width: u32,
+    /// Height of what came last.
+    pub frame_height: u32,
+    /// How often a picture stood still for more than three times the usual, and 150 ms.
+    pub freeze_count: u64,
+    /// How long in all, in s.
+    pub total_freezes_duration: f64,
+    /// How often the other side was told that this side cannot go on.
+    pub pli_count: u64,
 }
 
 /// What the other side has told, sealed.
@@ -109,6 +157,8 @@ pub struct RemoteStats {
     pub playout_delay: f64,
     /// This side's pictures that it has shown.
     pub frames_rendered: u64,
+    /// How long these stood still there, in s.
+    pub total_freezes_duration: f64,
 }
 
 fn seconds(micros: u64) -> f64 {
@@ -147,11 +197,7 @@ impl Stats {
                 playout_delay: seconds(count(&played.delay_us)),
                 jitter_buffer_target_delay: seconds(count(&played.target_us)),
             },
-            video: VideoStats {
-                target_bitrate: call.share.video,
-                queued_bytes: call.video_queue_bytes,
-                frames_rendered: count(&played.pictures),
-            },
+            video: video(shared, &call),
             remote: call.peer.map(|peer| RemoteStats {
                 packets_received: peer.received,
                 packets_lost: peer.lost,
@@ -160,7 +206,36 @@ impl Stats {
                 concealed_duration: peer.playout.audio_concealed_ms as f64 / 1000.0,
                 playout_delay: seconds(peer.playout.audio_delay_us),
                 frames_rendered: peer.playout.pictures_shown,
+                total_freezes_duration: peer.playout.frozen_ms as f64 / 1000.0,
             }),
         }
+    }
+}
+
+fn video(shared: &Shared, call: &CallStats) -> VideoStats {
+    let (watched, filmed) = (shared.watched(|watched| *watched), shared.filmed(|filmed| *filmed));
+    let limited = filmed.limited.then_some(QualityLimitationReason::Bandwidth);
+    VideoStats {
+        target_bitrate: call.share.video,
+        queued_bytes: call.video_queue_bytes,
+        frames_encoded: filmed.encoded,
+        key_frames_encoded: filmed.keyframes,
+        sent_frame_width: filmed.size.0,
+        sent_frame_height: filmed.size.1,
+        quality_limitation_reason: limited.unwrap_or_default(),
+        retransmitted_packets_sent: call.pictures_repeated,
+        fec_packets_sent: call.parity_sent,
+        fec_packets_received: call.parity_received,
+        frames_repaired: call.frames_repaired,
+        frames_received: watched.received,
+        frames_decoded: watched.decoded,
+        frames_rendered: shared.played.pictures.load(Ordering::Relaxed),
+        frames_dropped: watched.dropped,
+        frames_per_second: watched.per_second,
+        frame_width: watched.size.0,
+        frame_height: watched.size.1,
+        freeze_count: watched.freezes,
+        total_freezes_duration: watched.frozen.as_secs_f64(),
+        pli_count: watched.losses,
     }
 }

@@ -1,19 +1,32 @@
 //! H.264's byte stream format (Annex B): finding NAL units and access units in bytes that may be anything.
 
 /// NAL unit types, H.264 table 7-1.
-const SLICE: u8 = 1;
-const IDR_SLICE: u8 = 5;
+pub(super) const SLICE: u8 = 1;
+pub(super) const IDR_SLICE: u8 = 5;
+pub(super) const SEQUENCE: u8 = 7;
+pub(super) const PICTURE: u8 = 8;
 
-/// One NAL unit: where its start code begins, and its bytes after the start code.
+/// One NAL unit: where its start code begins and ends, and its bytes after the start code.
 #[derive(Clone, Copy)]
 pub(super) struct Nal<'a> {
     start: usize,
+    begin: usize,
     bytes: &'a [u8],
 }
 
-impl Nal<'_> {
-    fn kind(&self) -> u8 {
+impl<'a> Nal<'a> {
+    pub(super) fn kind(&self) -> u8 {
         self.bytes.first().map_or(0, |header| header & 0x1f)
+    }
+
+    /// Where in the stream its header is.
+    pub(super) fn begin(&self) -> usize {
+        self.begin
+    }
+
+    /// Its header and what follows.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// Part of a picture, rather than parameters or remarks.
@@ -48,7 +61,7 @@ pub(super) fn nals(stream: &[u8]) -> impl Iterator<Item = Nal<'_>> {
         let (start, begin) = from?;
         from = start_code(stream, begin);
         let end = from.map_or(stream.len(), |(next, _)| next);
-        Some(Nal { start, bytes: &stream[begin..end] })
+        Some(Nal { start, begin, bytes: &stream[begin..end] })
     })
 }
 

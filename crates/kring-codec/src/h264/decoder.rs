@@ -1,5 +1,6 @@
 //! The decoder: whole pictures or none. What it is given may come from a stranger.
 
+use std::borrow::Cow;
 use std::ptr::NonNull;
 
 use openh264_sys2 as ffi;
@@ -8,13 +9,20 @@ use crate::error::DecodeError;
 use crate::raw::Picture;
 use crate::video::{Decoded, VideoDecoder};
 
+use super::references::References;
+use super::syntax::{Headers, Slice};
 use super::{MAX_ACCESS_UNIT, annexb};
 
 /// Decodes H.264.
 pub struct H264Decoder {
     handle: Handle,
-    /// Nothing can be shown before the next keyframe.
-    lost: bool,
+    headers: Headers,
+    /// The pictures kept that are whole.
+    kept: References<()>,
+    /// The `frame_num` of the last picture kept; `None` before the first keyframe, and after one that was damaged.
+    last: Option<u32>,
+    /// Something was missing or damaged since the last keyframe: a picture has to say what it is predicted from.
+    gap: bool,
 }
 
 impl H264Decoder {
@@ -23,7 +31,25 @@ impl H264Decoder {
     /// # Errors
     /// [`DecodeError::Codec`] when OpenH264 cannot be set up, as when memory runs out.
     pub fn new() -> Result<Self, DecodeError> {
-        Ok(Self { handle: Handle::new()?, lost: true })
+        let (headers, kept) = (Headers::default(), References::default());
+        Ok(Self { handle: Handle::new()?, headers, kept, last: None, gap: false })
+    }
+
+    /// Whether all that a picture is predicted from is there, as far as its first reference tells.
+    fn has_references(&mut self, slice: &Slice) -> bool {
+        if slice.idr.is_some() {
+            return true;
+        }
+        let Some(last) = self.last else { return false };
+        // Section 7.4.3: it counts the pictures that are kept.
+        self.gap |= slice.frame_num != last && slice.frame_num != (last + 1) % slice.modulus;
+        if !slice.is_predicted {
+            return true;
+        }
+        match slice.refers_to {
+            None => !self.gap,
+            Some(_) => self.kept.of(slice).is_some(),
+        }
     }
 }
 
@@ -32,26 +58,61 @@ impl VideoDecoder for H264Decoder {
         if data.is_empty() || data.len() > MAX_ACCESS_UNIT {
             return Err(DecodeError::PacketLength { most: MAX_ACCESS_UNIT, got: data.len() });
         }
-        let keyframe = annexb::nals(data).any(|nal| nal.is_idr());
-        if self.lost && !keyframe && annexb::nals(data).any(|nal| nal.is_slice()) {
+        let slice = match self.headers.read(data) {
+            Ok(slice) => slice,
+            // The parameters that it names come with a keyframe.
+            Err(_) if self.last.is_none() && !annexb::nals(data).any(|nal| nal.is_idr()) => {
+                return Err(DecodeError::NeedsKeyframe);
+            }
+            Err(expected) => {
+                self.gap = true;
+                return Err(DecodeError::Refused { codec: "h264", expected });
+            }
+        };
+        let Some(slice) = slice else { return self.handle.decode(data, picture) };
+        if !self.has_references(&slice) {
             return Err(DecodeError::NeedsKeyframe);
         }
-        match self.handle.decode(data, picture) {
+        let keyframe = slice.idr.is_some();
+        match self.handle.decode(&in_order(data), picture) {
+            // Of streams with reordering, OpenH264 hands a picture out only with the next one.
             Ok(decoded) => {
-                // Of profiles with reordering, OpenH264 hands a picture out only with the next one.
-                self.lost &= !keyframe;
+                self.gap &= !keyframe;
+                self.kept.remember(&slice, ());
+                if slice.is_reference {
+                    self.last = Some(slice.frame_num);
+                }
                 Ok(decoded)
             }
             Err(error) => {
-                self.lost = true;
+                self.gap = true;
                 if keyframe {
                     // What a damaged keyframe left behind must not harm the next one.
-                    self.handle = Handle::new()?;
+                    (self.handle, self.last) = (Handle::new()?, None);
                 }
                 Err(error)
             }
         }
     }
+}
+
+/// The same stream, if it is of the main profile and says that it has no B pictures (`constraint_set5_flag`), as a baseline
+/// stream with CABAC. OpenH264 holds each picture of other profiles back until the next, and takes a way through
+/// its lists of references for them that loses count of long-term ones: they come out garbled, without an error.
+fn in_order(data: &[u8]) -> Cow<'_, [u8]> {
+    const MAIN: u8 = 77;
+    const BASELINE: u8 = 66;
+    const WITHOUT_B: u8 = 0x04;
+    let mut data = Cow::Borrowed(data);
+    let is_main = |nal: &annexb::Nal<'_>| {
+        nal.kind() == annexb::SEQUENCE
+            && matches!(nal.bytes(), [_, MAIN, constraints, ..] if constraints & WITHOUT_B != 0)
+    };
+    let places: Vec<usize> = annexb::nals(&data).filter(is_main).map(|nal| nal.begin() + 1).collect();
+    for place in places {
+        data.to_mut()[place] = BASELINE;
+    }
+    data
 }
 
 fn failed(operation: &'static str, code: impl Into<i64>) -> DecodeError {

@@ -3,6 +3,8 @@
 //! Guarantee: a call has a peer at once only where a [`Session`] proves one; else the first message on the stream has to.
 
 use super::outbox::Outbox;
+use super::pictures::Pictures;
+use super::protect::Protection;
 use super::receive::Inbox;
 use super::rotate::Turnover;
 use super::{Call, CallStats, DEFAULT_RATE, Peer, Phase, Playout, REPORT_INTERVAL, Timeouts};
@@ -15,7 +17,7 @@ use crate::media::Packetiser;
 use crate::offer::Offer;
 use crate::rate::{RateControl, Share};
 use crate::time::Time;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 impl Call {
@@ -90,6 +92,8 @@ impl Call {
             peer_offer,
             packetiser: Packetiser::default(),
             outbox: Outbox::default(),
+            pictures: Pictures::default(),
+            protection: Protection::default(),
             to_stream: Vec::new(),
             events: VecDeque::new(),
             transport_sequence: 0,
@@ -97,6 +101,8 @@ impl Call {
             interrupted: false,
             next_report: now,
             next_counts: now + REPORT_INTERVAL,
+            reported: now,
+            shown: BTreeMap::new(),
             rate: RateControl::new(now, DEFAULT_RATE),
             share: Share::default(),
             report_frame: 0,

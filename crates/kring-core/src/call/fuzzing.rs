@@ -22,7 +22,7 @@ impl Call {
     #[doc(hidden)]
     #[must_use]
     pub fn held(&self) -> usize {
-        self.inbox.held() + self.line.reader.held() + self.outbox.video_bytes()
+        self.inbox.held() + self.line.reader.held() + self.pictures.held()
     }
 }
 
@@ -31,9 +31,10 @@ impl Report {
     #[doc(hidden)]
     #[must_use]
     pub fn recoded(bytes: &[u8]) -> Option<Vec<u8>> {
-        let (counts, _) = decode(bytes).ok()?;
+        let told = decode(bytes).ok()?;
         let mut out = Vec::new();
-        counts?.encode(&mut out);
+        told.pictures.iter().for_each(|state| state.encode(&mut out));
+        told.counts?.encode(&mut out);
         Some(out)
     }
 }

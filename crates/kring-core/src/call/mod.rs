@@ -11,7 +11,10 @@ mod begin;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
 mod outbox;
+mod pictures;
+mod protect;
 mod receive;
+mod recover;
 mod report;
 mod rotate;
 mod send;
@@ -19,6 +22,7 @@ mod send;
 mod tests;
 
 pub use receive::IncomingFrame;
+pub use recover::PictureFeedback;
 #[cfg(all(test, feature = "aws-lc", feature = "pure-rust"))]
 pub(crate) use report::written_report;
 pub use report::{Playout, Report};
@@ -36,9 +40,13 @@ use crate::rate::{RateControl, Share};
 use crate::ticket::TicketId;
 use crate::time::Time;
 use outbox::Outbox;
+use pictures::Pictures;
+use protect::Protection;
 use receive::Inbox;
+use recover::Recovering;
+use report::PictureState;
 use rotate::Turnover;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 /// Bound on what one call holds for its peer: reassembly 4 MiB, frames that wait for a key 0.5 MiB, pictures to be
@@ -154,7 +162,7 @@ pub struct CallStats {
     pub round_trip: Option<Duration>,
     /// The peer's last report: what it receives, plays and shows.
     pub peer: Option<Report>,
-    /// Bytes of pictures that wait to be sent.
+    /// Bytes of pictures that wait to be sent, without parity.
     pub video_queue_bytes: usize,
     /// What the way to the peer is thought to carry, in bit/s, headers of all layers included.
     pub estimate: u32,
@@ -162,6 +170,14 @@ pub struct CallStats {
     pub target: u32,
     /// What of it voice and pictures get.
     pub share: Share,
+    /// Packets of pictures sent again because they were lost.
+    pub pictures_repeated: u64,
+    /// Packets of parity sent beside pictures, and received.
+    pub parity_sent: u64,
+    /// See `parity_sent`.
+    pub parity_received: u64,
+    /// The peer's frames that parity made whole.
+    pub frames_repaired: u64,
     /// How many sender keys of this side were replaced by the next.
     pub sender_keys: u32,
     /// How many handshakes were done inside the call, after its first.
@@ -210,6 +226,9 @@ pub struct Picture<'a> {
     pub keyframe: bool,
     /// Whether nothing refers to it.
     pub discardable: bool,
+    /// The frame id of the picture that it builds on, as [`Call::send_video`] gave it; `None` stands for the last one that is not
+    /// discardable.
+    pub refers_to: Option<u32>,
     /// 0 to 3.
     pub temporal_layer: u8,
     /// 0 to 3.
@@ -223,9 +242,10 @@ pub struct Picture<'a> {
 struct OwnTrack {
     info: TrackInfo,
     next_frame: u32,
-    /// How many discardable frames were sent since the last one that was not.
-    discardable_run: u8,
+    /// The last picture that is not discardable.
+    reference: Option<u32>,
     keyframe_asked: Option<Time>,
+    recovering: Recovering,
     bundler: Bundler,
 }
 
@@ -249,6 +269,8 @@ pub struct Call {
     peer_offer: Offer,
     packetiser: Packetiser,
     outbox: Outbox,
+    pictures: Pictures,
+    protection: Protection,
     inbox: Inbox,
     to_stream: Vec<u8>,
     events: VecDeque<Event>,
@@ -257,6 +279,9 @@ pub struct Call {
     interrupted: bool,
     next_report: Time,
     next_counts: Time,
+    /// When the last report was sent, and what is told of each of the peer's tracks with pictures.
+    reported: Time,
+    shown: BTreeMap<u8, PictureState>,
     rate: RateControl,
     share: Share,
     report_frame: u32,
@@ -322,7 +347,11 @@ impl Call {
             datagrams_lost: arrivals.lost(),
             jitter_us: arrivals.jitter_us(),
             dropped: self.inbox.dropped,
-            video_queue_bytes: self.outbox.video_bytes(),
+            video_queue_bytes: self.pictures.bytes(),
+            pictures_repeated: self.pictures.repeated,
+            parity_sent: self.pictures.protected,
+            parity_received: self.inbox.reassembly().parity,
+            frames_repaired: self.inbox.reassembly().repaired,
             round_trip: self.rate.network().round_trip,
             estimate: self.rate.estimate(),
             target: self.rate.target(),
@@ -378,8 +407,9 @@ impl Call {
             let mut track = old.remove(&info.id).unwrap_or(OwnTrack {
                 info: info.clone(),
                 next_frame: 0,
-                discardable_run: 0,
+                reference: None,
                 keyframe_asked: None,
+                recovering: Recovering::default(),
                 bundler: Bundler::default(),
             });
             track.info = info.clone();

@@ -3,6 +3,7 @@
 //! Guarantee: nothing counts as heard from the peer before it was opened with the peer's key; what cannot be opened is
 //! counted and dropped, what cannot be opened yet waits at most 500 ms, bounded.
 
+use super::recover::ASSUMED_ROUND_TRIP;
 use super::report::{Arrivals, decode};
 use super::{Call, EndedBy, Event, KEYFRAME_INTERVAL, Peer, Phase};
 use crate::control::{Message, Reason};
@@ -11,7 +12,9 @@ use crate::identity::PublicIdentity;
 use crate::keys::{Kid, OpenError, PeerKeys, REPORT_TRACK, SenderKey};
 use crate::media::audio::Bundle;
 use crate::media::seen::Seen;
-use crate::media::{FrameHeader, FrameInfo, MediaKind, Reassembler, parse, parse_padding, unwrap_capture};
+use crate::media::{
+    FrameHeader, FrameInfo, MediaKind, Reassembler, ReassemblyCounters, parse, parse_padding, unwrap_capture,
+};
 use crate::offer::{Offer, TrackState};
 use crate::time::Time;
 use sframe::header::SframeHeader;
@@ -77,6 +80,11 @@ impl Inbox {
             dropped: 0,
             news: false,
         }
+    }
+
+    /// What the reassembler has seen.
+    pub(super) fn reassembly(&self) -> ReassemblyCounters {
+        self.reassembler.counters()
     }
 
     #[cfg(test)]
@@ -248,7 +256,9 @@ impl Call {
             return;
         };
         self.stats.bytes_received += bytes.len() as u64;
-        self.inbox.arrivals.add(now, packet.hop.transport_sequence, packet.hop.send_time);
+        if self.inbox.arrivals.add(now, packet.hop.transport_sequence, packet.hop.send_time) {
+            self.hurry(now);
+        }
         // Parts of nobody's frames are not kept: a peer has 16 streams, not 2,048.
         let leaf = self.line.role.other().leaf();
         if packet.hop.fragment.is_some_and(|f| f.stream & 127 != u16::from(leaf)) {
@@ -257,7 +267,12 @@ impl Call {
         }
         if let Some(frame) = self.inbox.reassembler.push(now, &packet) {
             let (header, stream) = (frame.header, frame.stream);
+            let dropped = self.inbox.dropped;
             self.frame(now, now, header, stream, frame.bytes);
+            // A copy of what has come is no stranger.
+            if packet.hop.repeated && packet.hop.fragment.is_none() {
+                self.inbox.dropped = dropped;
+            }
         }
     }
 
@@ -311,17 +326,25 @@ impl Call {
     }
 
     fn report(&mut self, now: Time, plaintext: &[u8]) {
-        let Ok((report, feedback)) = decode(plaintext) else {
+        let Ok(told) = decode(plaintext) else {
             self.inbox.dropped += 1;
             return;
         };
-        if let Some(feedback) = feedback {
-            self.rate.report(now, &feedback);
+        if let Some(feedback) = &told.arrivals {
+            self.rate.report(now, feedback);
+            let network = self.rate.network();
+            self.protection.update(&network);
+            let round_trip = network.round_trip.unwrap_or(ASSUMED_ROUND_TRIP);
+            let again = self.pictures.report(now, feedback, &self.protection, round_trip);
+            self.protection.sent(0, again);
             self.share();
+        }
+        for state in &told.pictures {
+            self.picture_state(now, state);
         }
         // Reports may overtake each other; counts only grow.
         if let Some(report) =
-            report.filter(|r| self.stats.peer.is_none_or(|last| last.received <= r.received))
+            told.counts.filter(|r| self.stats.peer.is_none_or(|last| last.received <= r.received))
         {
             self.stats.peer = Some(report);
         }

@@ -2,15 +2,24 @@
 //!
 //! Guarantee: nothing leaves on a track that is not live, and pictures never leave faster than rate control lets them.
 
+use super::pictures::Outgoing;
+use super::protect::Class;
 use super::report::put_arrivals;
 use super::{Call, OwnTrack, Phase, Picture, REPORT_INTERVAL, REPORT_LEN, SendError};
 use crate::keys::REPORT_TRACK;
 use crate::media::audio::{Copies, SpokenFrame};
-use crate::media::{FrameHeader, FrameInfo, MediaKind, Packetiser, padding};
+use crate::media::{Datagram, FrameHeader, FrameInfo, MediaKind, Packetiser, padding};
 use crate::offer::TrackState;
 use crate::rate::{NetworkState, Share};
 use crate::time::Time;
 use std::time::Duration;
+
+/// The share of datagrams that may get lost for all that is known before the first report: voice gets room for copies.
+const ASSUMED_LOSS: f64 = 0.1;
+/// The most that `skippable` can say.
+const MAX_SKIPPABLE: u32 = 63;
+/// A report that tells of a loss waits so long for more of it, and comes so long after the last one at least.
+const HURRY: (Duration, Duration) = (Duration::from_millis(3), Duration::from_millis(12));
 
 impl Call {
     /// Seals one audio packet with `copies` of those before it and queues it. `capture` is when its first sample was
@@ -41,13 +50,16 @@ impl Call {
         Ok(())
     }
 
-    /// Seals one picture and queues its packets.
+    /// Seals one picture and queues its packets, with as much parity as the network calls for; gives back its frame id.
     ///
     /// # Errors
     /// A [`SendError`]; nothing is queued then.
-    pub fn send_video(&mut self, now: Time, track: u8, picture: &Picture<'_>) -> Result<(), SendError> {
+    pub fn send_video(&mut self, now: Time, track: u8, picture: &Picture<'_>) -> Result<u32, SendError> {
         let own = self.live(track, MediaKind::Video)?;
-        let (frame_id, skippable) = (own.next_frame, own.discardable_run);
+        let frame_id = own.next_frame;
+        let reference = picture.refers_to.or(own.reference).filter(|id| *id < frame_id && !picture.keyframe);
+        let skippable = reference.map_or(0, |id| frame_id - 1 - id).min(MAX_SKIPPABLE) as u8;
+        let recovers = picture.keyframe || own.recovering.is_return(reference);
         let header = FrameHeader {
             keyframe: picture.keyframe,
             discardable: picture.discardable,
@@ -57,14 +69,42 @@ impl Call {
         };
         let info = FrameInfo::Video { capture: picture.capture.as_micros(), skippable };
         self.packetiser = Packetiser::new(self.rate.fragment());
-        let datagrams = self.seal(track, &header, Some(info), picture.payload)?;
-        if !self.outbox.push_video(now, datagrams) {
+        let parts = self.seal(track, &header, Some(info), picture.payload)?;
+        let class = match picture {
+            Picture { keyframe: true, .. } => Class::Keyframe,
+            Picture { discardable: true, .. } => Class::Discardable,
+            Picture { temporal_layer: 0, .. } => Class::Base,
+            _ => Class::Layer,
+        };
+        let parity = self.protection.parity(u16::try_from(parts.len()).unwrap_or(u16::MAX), class);
+        let parity = self.protect(track, &header, parity);
+        let size = |datagrams: &[Datagram]| datagrams.iter().map(|d| d.bytes.len()).sum();
+        let sizes = (size(&parts), size(&parity));
+        if recovers {
+            self.pictures.recovers(track, frame_id);
+        }
+        let outgoing = Outgoing { track, frame_id, class, parts, parity };
+        if !self.pictures.push(now, outgoing, self.protection.apart()) {
             return Err(SendError::QueueFull);
         }
+        self.protection.sent(sizes.0, sizes.1);
         let own = self.live(track, MediaKind::Video)?;
         own.next_frame = frame_id.wrapping_add(1);
-        own.discardable_run = if picture.discardable { (own.discardable_run + 1).min(63) } else { 0 };
-        Ok(())
+        if !picture.discardable {
+            own.reference = Some(frame_id);
+        }
+        if recovers {
+            own.recovering.sent(now, frame_id);
+        }
+        Ok(frame_id)
+    }
+
+    /// Parity over the frame that was sealed last.
+    fn protect(&self, track: u8, header: &FrameHeader, wanted: u16) -> Vec<Datagram> {
+        let sealed = &self.scratch.1[header.encoded_len()..];
+        let stream = self.own.kid(track).stream();
+        let grease = sealed.last().copied().unwrap_or(0);
+        self.packetiser.protect(header, stream, sealed, grease, wanted).unwrap_or_default()
     }
 
     pub(super) fn live(&mut self, track: u8, kind: MediaKind) -> Result<&mut OwnTrack, SendError> {
@@ -83,7 +123,7 @@ impl Call {
         header: &FrameHeader,
         info: Option<FrameInfo>,
         payload: &[u8],
-    ) -> Result<Vec<crate::media::Datagram>, SendError> {
+    ) -> Result<Vec<Datagram>, SendError> {
         let (plaintext, sealed) = &mut self.scratch;
         plaintext.clear();
         if let Some(info) = info {
@@ -109,8 +149,8 @@ impl Call {
 
     /// What the way is assumed to carry until the first report has come, in bit/s, from how quickly the set-up went:
     /// see [`RateControl::assume`](crate::rate::RateControl::assume).
-    pub fn assume_rate(&mut self, now: Time, bits_per_second: f64) {
-        self.rate.assume(now, bits_per_second);
+    pub fn assume_rate(&mut self, now: Time, bits_per_second: f64, round_trip: Duration) {
+        self.rate.assume(now, bits_per_second, round_trip);
         self.share();
     }
 
@@ -139,20 +179,24 @@ impl Call {
 
     pub(super) fn share(&mut self) {
         let network = self.rate.network();
+        // Bits of the encoder's cost as much as what is sent beside them.
+        let beside = 1.0 + self.protection.overhead();
         let sends =
             |t: &OwnTrack| t.info.source.kind() == MediaKind::Video && t.info.state == TrackState::Live;
         let video = self.tracks.values().any(sends);
-        self.share = Share::new(network.target, network.loss, video, self.share);
+        let loss = if self.rate.is_told() { network.loss } else { ASSUMED_LOSS };
+        let Share { audio, video, .. } = Share::new(network.target, loss, video, self.share);
+        (self.share.audio, self.share.video) = (audio, (f64::from(video) / beside) as u32);
     }
 
     /// The next datagram to send, now: its send time is stamped here. Voice goes at once, pictures when it is their
     /// turn; see [`next_datagram`](Call::next_datagram).
     pub fn poll_datagram(&mut self, now: Time) -> Option<Vec<u8>> {
-        let mut datagram = match self.outbox.pop_urgent() {
+        let mut datagram = match self.outbox.pop() {
             Some(datagram) => datagram,
             None if self.rate.is_open(now) => {
                 let probe = || self.rate.padding().map(padding);
-                self.outbox.pop_video(now).or_else(probe)?
+                self.pictures.pop(now, self.transport_sequence).or_else(probe)?
             }
             None => return None,
         };
@@ -168,10 +212,11 @@ impl Call {
     /// does. (What is queued later is not foreseen.)
     #[must_use]
     pub fn next_datagram(&self) -> Option<Time> {
-        match self.outbox.waiting() {
-            (true, _) => Some(Time::ZERO),
-            (false, video) => self.rate.opens().filter(|_| video || self.rate.padding().is_some()),
+        if self.outbox.waits() {
+            return Some(Time::ZERO);
         }
+        let due = self.rate.padding().map(|_| Time::ZERO).or_else(|| self.pictures.due())?;
+        self.rate.opens().map(|opens| opens.max(due))
     }
 
     /// Arrivals are reported as often as the rate allows, counts less often.
@@ -183,8 +228,18 @@ impl Call {
         due.min(self.next_counts)
     }
 
+    /// Something has not come: the sooner the peer knows, the sooner it is sent again.
+    pub(super) fn hurry(&mut self, now: Time) {
+        if self.shown.is_empty() {
+            return;
+        }
+        let apart = (self.next_report.since(self.reported) / 4).max(HURRY.1);
+        self.next_report = self.next_report.min((now + HURRY.0).max(self.reported + apart));
+    }
+
     pub(super) fn send_report(&mut self, now: Time) {
         self.inbox.news = false;
+        self.reported = now;
         let mut report = Vec::with_capacity(128);
         if let Some(arrivals) = self.inbox.arrivals.recorder.report(now) {
             put_arrivals(&arrivals, &mut report);
@@ -194,6 +249,7 @@ impl Call {
             self.inbox.arrivals.report(self.playout).encode(&mut report);
             self.next_counts = now + REPORT_INTERVAL.max(self.next_report.since(now));
         }
+        self.shown.values().for_each(|state| state.encode(&mut report));
         let header = FrameHeader {
             keyframe: true,
             discardable: true,

@@ -184,6 +184,7 @@ fn a_call_rings_is_answered_and_carries_media_both_ways() {
     let picture = Picture {
         keyframe: true,
         discardable: false,
+        refers_to: None,
         temporal_layer: 0,
         spatial_layer: 0,
         capture: two.now,
@@ -230,6 +231,7 @@ fn a_track_takes_what_it_was_announced_for() {
     let picture = Picture {
         keyframe: true,
         discardable: false,
+        refers_to: None,
         temporal_layer: 0,
         spatial_layer: 0,
         capture: now,
@@ -439,6 +441,7 @@ fn reports_measure_the_round_trip_and_carry_what_is_played() {
         audio_concealed_ms: 40,
         pictures_shown: 30,
         audio_delay_us: 7,
+        frozen_ms: 0,
     });
     two.run(Duration::from_secs(1));
     let stats = two.caller.stats();

@@ -143,8 +143,8 @@ pub enum FrameInfo {
     Video {
         /// When it was captured: µs on the sender's clock. Only the low [`CAPTURE_BITS`] are sent.
         capture: u64,
-        /// How many frames right before this one (by frame id) were all discardable, 0 to 63: a receiver
-        /// that lacks just those may go on. 0 is always true and promises nothing.
+        /// How many frames right before this one (by frame id) it does not build on, 0 to 63. The one before those is its
+        /// reference, and a receiver that has decoded that may go on; nothing is said by it of a keyframe.
         skippable: u8,
     },
 }

@@ -4,10 +4,12 @@
 //!
 //! - [`frame`](FrameHeader): what travels with every frame, in the clear and under its seal;
 //! - [`packet`](Packet): datagrams, and a sealed frame cut into them;
+//! - `parity`: parts beyond those of a sealed frame, of which any make up for as many lost ones;
 //! - [`reassemble`](Reassembler): sealed frames put together again from datagrams;
 //! - [`audio`]: an audio frame with copies of earlier ones, and how many of them the network calls for;
 //! - [`jitter`](JitterBuffer): opened audio packets, played in time;
-//! - [`video`](VideoBuffer): opened video frames, decodable and in order.
+//! - [`video`](VideoBuffer): opened video frames, decodable and in order;
+//! - [`cadence`](Cadence): decoded pictures, shown one after the other.
 //!
 //! Everything here is bounded whatever arrives, panics on no input and reads no clock.
 //!
@@ -30,13 +32,16 @@
 //! ```
 
 pub mod audio;
+mod cadence;
 mod frame;
 mod jitter;
 mod packet;
+mod parity;
 mod reassemble;
 pub(crate) mod seen;
 mod video;
 
+pub use cadence::{Cadence, MAX_BEHIND};
 pub use frame::{
     CAPTURE_BITS, DURATION_UNIT, FrameHeader, FrameHeaderError, FrameInfo, FrameInfoError, MAX_LAYER,
     MediaKind, SILENCE, unwrap_capture,
@@ -49,8 +54,9 @@ pub use packet::{
     MAX_STREAM, Packet, PacketError, PacketiseError, Packetiser, SendTime, padding, parse, parse_padding,
     stamp,
 };
+pub use parity::MAX_PROTECTED;
 pub use reassemble::{
     Incomplete, MAX_ASSEMBLY, MAX_HELD, MAX_IN_PROGRESS, MAX_IN_PROGRESS_PER_STREAM, Reassembler,
     ReassemblyCounters, SealedFrame,
 };
-pub use video::{DEFAULT_PATIENCE, MAX_VIDEO_BYTES, MAX_VIDEO_FRAMES, VideoBuffer, VideoFrame, VideoStats};
+pub use video::{MAX_HOLD, MAX_VIDEO_BYTES, MAX_VIDEO_FRAMES, VideoBuffer, VideoFrame, VideoStats};

@@ -6,7 +6,7 @@
 
 use thiserror::Error;
 
-use super::{FrameHeader, FrameHeaderError};
+use super::{FrameHeader, FrameHeaderError, MAX_PROTECTED, parity};
 use crate::time::Time;
 use crate::varint;
 
@@ -22,15 +22,16 @@ pub const MAX_FRAME: usize = 1 << 20;
 /// The highest stream: 11 bits, `track:4 << 7 | leaf:7`.
 pub const MAX_STREAM: u16 = (1 << 11) - 1;
 
-/// Bytes of the hop header of a frame in a single datagram. Fragments take up to six more.
+/// Bytes of the hop header of a frame in a single datagram. Fragments take up to eight more.
 pub const HOP_HEADER_LEN: usize = 6;
 
 /// The most bytes in front of the payload, frame header included.
-pub const MAX_HEADERS: usize = HOP_HEADER_LEN + 6 + FrameHeader::MAX_LEN;
+pub const MAX_HEADERS: usize = HOP_HEADER_LEN + 8 + FrameHeader::MAX_LEN;
 
 const KIND_MEDIA: u8 = 0;
 const KIND_PADDING: u8 = 1;
 const FRAGMENTED: u8 = 1 << 5;
+const REPEATED: u8 = 1 << 4;
 const GREASE: u8 = 0x0f;
 
 /// When a datagram left its hop: 24 bits in units of 2⁻¹⁸ s (about 3.8 µs), wrapping every 64 s.
@@ -71,17 +72,27 @@ impl SendTime {
 pub struct Fragment {
     /// Whose frame: the low 11 bits of its SFrame key id, 0 to [`MAX_STREAM`].
     pub stream: u16,
-    /// Which part, 0 to `count` − 1.
+    /// Which part: 0 to `count` − 1 of the frame itself, from `count` to 2·`count` − 1 parity over these.
     pub index: u16,
-    /// How many parts the frame has, 2 to [`MAX_FRAGMENTS`].
+    /// How many parts the frame has, 2 to [`MAX_FRAGMENTS`]; at most [`MAX_PROTECTED`] if this is parity.
     pub count: u16,
+    /// In parity only: how many bytes the frame's last part has, at least 1.
+    pub last: Option<u16>,
+}
+
+impl Fragment {
+    /// Whether it is parity over the frame's parts.
+    #[must_use]
+    pub const fn is_parity(&self) -> bool {
+        self.index >= self.count
+    }
 }
 
 /// What one hop adds to a datagram; not authenticated end to end.
 ///
 /// ```text
-/// kind:2 = 0 | fragmented:1 | retransmission:1 = 0 | grease:4, transport sequence (2 B), send time (3 B),
-/// if fragmented: stream, index, count (varints)
+/// kind:2 = 0 | fragmented:1 | repeated:1 | grease:4, transport sequence (2 B), send time (3 B),
+/// if fragmented: stream, index, count (varints), and if index ≥ count: length of the last part (varint)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HopHeader {
@@ -89,6 +100,8 @@ pub struct HopHeader {
     pub transport_sequence: u16,
     /// When the datagram was sent, on the clock of the hop's sender.
     pub send_time: SendTime,
+    /// The same was sent before: a copy, or sent again because it was lost.
+    pub repeated: bool,
     /// `None` if the datagram holds a whole frame.
     pub fragment: Option<Fragment>,
 }
@@ -124,7 +137,7 @@ pub enum PacketError {
 
 /// Takes a media datagram apart.
 ///
-/// The GREASE bits and the reserved retransmission bit are ignored.
+/// The GREASE bits are ignored.
 ///
 /// # Errors
 /// See [`PacketError`]; nothing that it reports needs an answer.
@@ -146,6 +159,7 @@ pub fn parse(datagram: &[u8]) -> Result<Packet<'_>, PacketError> {
     let hop = HopHeader {
         transport_sequence: u16::from_be_bytes([s0, s1]),
         send_time: SendTime(u32::from_be_bytes([0, t0, t1, t2])),
+        repeated: first & REPEATED != 0,
         fragment,
     };
     Ok(Packet { hop, header, payload: rest })
@@ -157,9 +171,18 @@ fn parse_fragment(input: &mut &[u8]) -> Option<Fragment> {
         range.contains(&value).then_some(value)
     };
     let stream = next(0..=MAX_STREAM)?;
-    let index = next(0..=MAX_FRAGMENTS - 1)?;
+    let index = next(0..=2 * MAX_FRAGMENTS - 1)?;
     let count = next(2..=MAX_FRAGMENTS)?;
-    (index < count).then_some(Fragment { stream, index, count })
+    if index < count {
+        return Some(Fragment { stream, index, count, last: None });
+    }
+    let last = next(1..=u16::MAX)?;
+    (index < 2 * count && count <= MAX_PROTECTED).then_some(Fragment {
+        stream,
+        index,
+        count,
+        last: Some(last),
+    })
 }
 
 /// A datagram of `len` bytes (at least a hop header's) that carries nothing: probes for bandwidth are made of it.
@@ -177,6 +200,7 @@ pub fn parse_padding(datagram: &[u8]) -> Option<HopHeader> {
     (first >> 6 == KIND_PADDING).then(|| HopHeader {
         transport_sequence: u16::from_be_bytes([s0, s1]),
         send_time: SendTime(u32::from_be_bytes([0, t0, t1, t2])),
+        repeated: false,
         fragment: None,
     })
 }
@@ -192,6 +216,13 @@ impl Datagram {
     /// Writes the transport sequence and the send time; see [`stamp`].
     pub fn stamp(&mut self, transport_sequence: u16, now: Time) {
         stamp(&mut self.bytes, transport_sequence, now);
+    }
+
+    /// Says that the same was sent before.
+    pub fn mark_repeated(&mut self) {
+        if let Some(first) = self.bytes.first_mut() {
+            *first |= REPEATED;
+        }
     }
 }
 
@@ -218,14 +249,15 @@ impl Default for Packetiser {
 }
 
 impl Packetiser {
-    /// A packetiser whose datagrams carry at most `max_fragment` bytes of a sealed frame (at least one), and
-    /// so are at most `max_fragment` + [`MAX_HEADERS`] long. Default [`MAX_FRAGMENT`].
+    /// A packetiser whose datagrams carry at most `max_fragment` bytes of a sealed frame (an even number, at least
+    /// two; an odd one is taken down to it), and so are at most `max_fragment` + [`MAX_HEADERS`] long. Default [`MAX_FRAGMENT`].
     #[must_use]
     pub const fn new(max_fragment: usize) -> Packetiser {
-        Packetiser { max_fragment: if max_fragment == 0 { 1 } else { max_fragment } }
+        Packetiser { max_fragment: if max_fragment < 2 { 2 } else { max_fragment & !1 } }
     }
 
-    /// Cuts one sealed frame into as few datagrams as will do, of equal parts (the last may be shorter).
+    /// Cuts one sealed frame into as few datagrams as will do, of equal parts of an even length (the last may be
+    /// shorter).
     ///
     /// `stream` is the low 11 bits of the frame's SFrame key id; it is sent with fragments only. The low four
     /// bits of `grease` go into the bits that receivers ignore: draw them at random for each frame.
@@ -245,30 +277,71 @@ impl Packetiser {
         if stream > MAX_STREAM {
             return Err(PacketiseError::Stream(stream));
         }
-        let parts = sealed.len().div_ceil(self.max_fragment);
-        let count = u16::try_from(parts)
-            .ok()
-            .filter(|&count| count <= MAX_FRAGMENTS && sealed.len() <= MAX_FRAME)
-            .ok_or(PacketiseError::TooLarge(sealed.len()))?;
+        let (part, count) = self.cut(sealed)?;
         if count == 1 {
             return Ok(vec![datagram(None, header, sealed, grease)]);
         }
-        let cut = sealed.chunks(sealed.len().div_ceil(parts));
-        let datagrams = cut.zip(0..).map(|(part, index)| {
-            let fragment = Fragment { stream, index, count };
+        let datagrams = sealed.chunks(part).zip(0..).map(|(part, index)| {
+            let fragment = Fragment { stream, index, count, last: None };
             datagram(Some(fragment), header, part, grease)
         });
         Ok(datagrams.collect())
     }
+
+    /// At most `wanted` datagrams of parity over the parts into which [`packetise`](Self::packetise) cuts the same
+    /// frame: as many of either kind as the frame has parts make it whole.
+    ///
+    /// A frame of one part gets a copy of it. There is none for frames of more than [`MAX_PROTECTED`] parts.
+    ///
+    /// # Errors
+    /// As [`packetise`](Self::packetise).
+    pub fn protect(
+        &self,
+        header: &FrameHeader,
+        stream: u16,
+        sealed: &[u8],
+        grease: u8,
+        wanted: u16,
+    ) -> Result<Vec<Datagram>, PacketiseError> {
+        let (part, count) = self.cut(sealed)?;
+        if wanted == 0 || count > MAX_PROTECTED {
+            return Ok(Vec::new());
+        }
+        if count == 1 {
+            let mut copy = self.packetise(header, stream, sealed, grease)?;
+            copy.iter_mut().for_each(Datagram::mark_repeated);
+            return Ok(copy);
+        }
+        let last = sealed.len() - part * usize::from(count - 1);
+        let last = u16::try_from(last).map_err(|_| PacketiseError::TooLarge(sealed.len()))?;
+        let parity = parity::encode(sealed, part, wanted.min(count).into());
+        let datagrams = parity.iter().zip(count..).map(|(part, index)| {
+            let fragment = Fragment { stream, index, count, last: Some(last) };
+            datagram(Some(fragment), header, part, grease)
+        });
+        Ok(datagrams.collect())
+    }
+
+    /// How long each part is, and how many there are.
+    fn cut(&self, sealed: &[u8]) -> Result<(usize, u16), PacketiseError> {
+        let parts = sealed.len().div_ceil(self.max_fragment).max(1);
+        let part = sealed.len().div_ceil(parts).max(1).next_multiple_of(2);
+        let count = u16::try_from(sealed.len().div_ceil(part))
+            .ok()
+            .filter(|&count| count <= MAX_FRAGMENTS && sealed.len() <= MAX_FRAME)
+            .ok_or(PacketiseError::TooLarge(sealed.len()))?;
+        Ok((part, count))
+    }
 }
 
 fn datagram(fragment: Option<Fragment>, header: &FrameHeader, part: &[u8], grease: u8) -> Datagram {
-    let fields = fragment.map(|f| [f.stream, f.index, f.count].map(u64::from));
-    let fields_len: usize = fields.iter().flatten().map(|&v| varint::len(v)).sum();
+    let fields = fragment.map(|f| [Some(f.stream), Some(f.index), Some(f.count), f.last]);
+    let fields = || fields.iter().flatten().flatten().copied().map(u64::from);
+    let fields_len: usize = fields().map(varint::len).sum();
     let mut bytes = Vec::with_capacity(HOP_HEADER_LEN + fields_len + header.encoded_len() + part.len());
     let flag = if fragment.is_some() { FRAGMENTED } else { 0 };
     bytes.extend_from_slice(&[KIND_MEDIA << 6 | flag | grease & GREASE, 0, 0, 0, 0, 0]);
-    for value in fields.into_iter().flatten() {
+    for value in fields() {
         varint::write(value, &mut bytes);
     }
     header.encode(&mut bytes);
@@ -319,9 +392,9 @@ mod tests {
     fn a_large_frame_is_cut_in_equal_parts() {
         let datagrams = cut(MAX_FRAGMENT * 2 + 1);
         let sizes: Vec<_> = datagrams.iter().map(|d| parse(&d.bytes).unwrap().payload.len()).collect();
-        assert_eq!(sizes, [747, 747, 747]);
+        assert_eq!(sizes, [748, 748, 745]);
         for (i, d) in datagrams.iter().enumerate() {
-            let fragment = Fragment { stream: 3 << 7 | 5, index: i as u16, count: 3 };
+            let fragment = Fragment { stream: 3 << 7 | 5, index: i as u16, count: 3, last: None };
             assert_eq!(parse(&d.bytes).unwrap().hop.fragment, Some(fragment));
             assert_eq!(d.bytes.capacity(), d.bytes.len());
             assert!(d.bytes.len() <= MAX_FRAGMENT + MAX_HEADERS);
@@ -370,9 +443,31 @@ mod tests {
             parse(&bytes).map(|p| p.hop.fragment.is_some())
         };
         assert_eq!(with(&[2047, 1023, 1024]), Ok(true));
-        for bad in [[2048, 0, 2], [0, 2, 2], [0, 0, 1], [0, 0, 0], [0, 0, 1025], [0, 1 << 40, 2]] {
+        for bad in [[2048, 0, 2], [0, 0, 1], [0, 0, 0], [0, 0, 1025], [0, 1 << 40, 2]] {
             assert_eq!(with(&bad), Err(PacketError::Fragment), "{bad:?}");
         }
+        assert_eq!(with(&[2047, 509, 255, 1]), Ok(true));
+        for bad in [[0, 4, 2, 1], [0, 2, 2, 0], [0, 256, 256, 1], [0, 2, 2, 1 << 16]] {
+            assert_eq!(with(&bad), Err(PacketError::Fragment), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn parity_follows_a_frames_parts_and_a_single_part_is_copied() {
+        let sealed = [7; 3000];
+        let parity = Packetiser::default().protect(&HEADER, 5, &sealed, 0, 2).unwrap();
+        for (datagram, index) in parity.iter().zip(3..) {
+            let packet = parse(&datagram.bytes).unwrap();
+            let fragment = Fragment { stream: 5, index, count: 3, last: Some(1000) };
+            assert_eq!((packet.hop.fragment, packet.hop.repeated), (Some(fragment), false));
+            assert_eq!(packet.payload.len(), 1000);
+            assert_eq!(datagram.bytes.capacity(), datagram.bytes.len());
+        }
+        assert_eq!(parity.len(), 2);
+        let copy = Packetiser::default().protect(&HEADER, 5, &sealed[..9], 0, 2).unwrap();
+        assert_eq!(copy.len(), 1);
+        let packet = parse(&copy[0].bytes).unwrap();
+        assert!(packet.hop.repeated && packet.payload == &sealed[..9]);
     }
 
     #[test]
@@ -383,7 +478,7 @@ mod tests {
         let large = vec![0; MAX_FRAME + 1];
         assert_eq!(p.packetise(&HEADER, 0, &large, 0), Err(PacketiseError::TooLarge(large.len())));
         assert!(p.packetise(&HEADER, 0, &large[1..], 0).is_ok());
-        assert!(Packetiser::new(0).packetise(&HEADER, 0, &large[..1025], 0).is_err());
+        assert!(Packetiser::new(0).packetise(&HEADER, 0, &large[..2049], 0).is_err());
     }
 
     proptest! {
@@ -391,6 +486,7 @@ mod tests {
         fn the_parts_of_a_frame_join_to_the_frame(len in 1..20_000usize, max in 1..1500usize, id: u32) {
             let sealed: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
             let header = FrameHeader { frame_id: id, ..HEADER };
+            let max = Packetiser::new(max).max_fragment;
             let Ok(datagrams) = Packetiser::new(max).packetise(&header, 9, &sealed, 0) else {
                 prop_assert!(len.div_ceil(max) > 1024);
                 return Ok(());

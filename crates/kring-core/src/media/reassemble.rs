@@ -1,15 +1,15 @@
 //! Sealed frames put together again from one peer's fragments.
 //!
 //! Guarantee: bounded whatever arrives. Memory follows the bytes that came, not what their headers claim; a
-//! fragment that contradicts its frame is dropped and never alters it; each frame comes out at most once
-//! while it is remembered. Nothing is authenticated yet at this point: who can forge fragments can withhold
+//! fragment that contradicts its frame is dropped and never alters it; as many fragments as a frame has, of its own or
+//! of parity, make it whole; each frame comes out at most once while it is remembered. Nothing is authenticated yet at this point: who can forge fragments can withhold
 //! frames, but what comes out wrong will not open.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::{Fragment, FrameHeader, MAX_FRAME, Packet};
+use super::{Fragment, FrameHeader, MAX_FRAME, MAX_PROTECTED, Packet, parity};
 use crate::time::Time;
 
 /// The most frames of a peer that are put together at once.
@@ -48,8 +48,12 @@ pub struct ReassemblyCounters {
     pub whole: u64,
     /// Frames put together from fragments.
     pub completed: u64,
+    /// Of these, how many were made whole by parity.
+    pub repaired: u64,
     /// Fragments that were kept.
     pub fragments: u64,
+    /// Of these, how many were parity.
+    pub parity: u64,
     /// Fragments that were there already, or that belong to a frame already finished or given up.
     pub duplicate: u64,
     /// Fragments that contradict their frame in count, header or length.
@@ -79,15 +83,15 @@ pub struct Incomplete<'a> {
 }
 
 impl Incomplete<'_> {
-    /// The fragments that have not come, in order.
+    /// The frame's own fragments that have not come, in order.
     pub fn missing(&self) -> impl Iterator<Item = u16> {
         (0..self.count).filter(|index| !self.parts.contains_key(index))
     }
 
-    /// The highest fragment that came: those missing below it are late or lost, those above may be on their way.
+    /// How many more fragments, of whatever kind, make it whole.
     #[must_use]
-    pub fn highest(&self) -> u16 {
-        self.parts.last_key_value().map_or(0, |(&index, _)| index)
+    pub fn lacks(&self) -> usize {
+        usize::from(self.count) - self.parts.len()
     }
 }
 
@@ -100,6 +104,9 @@ struct Partial {
     latest: Time,
     /// The length of every fragment but the last, once one is known.
     part: Option<usize>,
+    /// The length of the last, once it or some parity is known.
+    last: Option<usize>,
+    /// By index; parity follows the frame's own.
     parts: BTreeMap<u16, Vec<u8>>,
     bytes: usize,
 }
@@ -113,7 +120,8 @@ enum Refusal {
 
 impl Partial {
     fn new(now: Time, header: FrameHeader, count: u16) -> Partial {
-        Partial { header, count, first: now, latest: now, part: None, parts: BTreeMap::new(), bytes: 0 }
+        let parts = BTreeMap::new();
+        Partial { header, count, first: now, latest: now, part: None, last: None, parts, bytes: 0 }
     }
 
     /// Whether a fragment fits with what is here.
@@ -124,23 +132,27 @@ impl Partial {
         if self.parts.contains_key(&fragment.index) {
             return Err(Refusal::Duplicate);
         }
-        let last = self.count - 1;
-        let fits = if fragment.index == last {
-            self.part.is_none_or(|part| len <= part)
-        } else {
-            self.part.is_none_or(|part| len == part)
-                && self.parts.get(&last).is_none_or(|tail| tail.len() <= len)
-        };
+        let is_last = fragment.index == self.count - 1;
+        let last = if is_last { Some(len) } else { fragment.last.map(usize::from).or(self.last) };
+        let part = if is_last { self.part } else { Some(len) };
+        let fits = (is_last || self.part.is_none_or(|part| part == len))
+            && self.last.is_none_or(|known| last == Some(known))
+            && (!fragment.is_parity() || len.is_multiple_of(2))
+            && part.zip(last).is_none_or(|(part, last)| last <= part);
         if !fits {
             return Err(Refusal::Inconsistent);
         }
-        let others = if fragment.index == last { self.bytes } else { len * (usize::from(last) - 1) };
-        if others + len > MAX_FRAME { Err(Refusal::TooLarge) } else { Ok(()) }
+        // What the whole frame is at least, and what is held of it.
+        let whole = part.map_or(len, |part| part * usize::from(self.count - 1) + last.unwrap_or(1));
+        if whole > MAX_FRAME { Err(Refusal::TooLarge) } else { Ok(()) }
     }
 
     fn insert(&mut self, now: Time, fragment: &Fragment, payload: &[u8]) {
-        if fragment.index != self.count - 1 {
+        if fragment.index == self.count - 1 {
+            self.last = Some(payload.len());
+        } else {
             self.part = Some(payload.len());
+            self.last = self.last.or(fragment.last.map(usize::from));
         }
         self.latest = now;
         self.bytes += payload.len();
@@ -151,10 +163,19 @@ impl Partial {
         FRAME_OVERHEAD + self.bytes + self.parts.len() * OVERHEAD
     }
 
-    fn join(self) -> Vec<u8> {
+    /// Whether it takes parity to make it whole.
+    fn is_damaged(&self) -> bool {
+        self.parts.last_key_value().is_some_and(|(&index, _)| index >= self.count)
+    }
+
+    /// The frame. With parity that contradicts it is some frame that will not open, or none.
+    fn join(self) -> Option<Vec<u8>> {
+        if self.is_damaged() {
+            return parity::restore(self.count, self.part?, self.last?, &self.parts);
+        }
         let mut bytes = Vec::with_capacity(self.bytes);
         self.parts.values().for_each(|part| bytes.extend_from_slice(part));
-        bytes
+        Some(bytes)
     }
 }
 
@@ -214,7 +235,10 @@ impl Reassembler {
         payload: &[u8],
     ) -> Result<Option<Vec<u8>>, Refusal> {
         let key = (fragment.stream, header.frame_id);
-        if payload.is_empty() || fragment.index >= fragment.count || fragment.count < 2 {
+        let known = fragment.last.is_some() == fragment.is_parity()
+            && (!fragment.is_parity()
+                || fragment.index < 2 * fragment.count && fragment.count <= MAX_PROTECTED);
+        if payload.is_empty() || fragment.count < 2 || !known {
             return Err(Refusal::Inconsistent);
         }
         if self.done.get(&key.0).is_some_and(|done| done.contains(&key.1)) {
@@ -236,11 +260,13 @@ impl Reassembler {
         frame.insert(now, fragment, payload);
         self.held += payload.len() + OVERHEAD;
         self.counters.fragments += 1;
+        self.counters.parity += u64::from(fragment.is_parity());
         if frame.parts.len() < usize::from(frame.count) {
             return Ok(None);
         }
         self.counters.completed += 1;
-        Ok(self.remove(key).map(Partial::join))
+        self.counters.repaired += u64::from(frame.is_damaged());
+        Ok(self.remove(key).and_then(Partial::join))
     }
 
     /// Gives up the frames whose first fragment came more than [`MAX_ASSEMBLY`] ago.
@@ -388,6 +414,48 @@ mod tests {
         assert_eq!(push(&mut r, 0, &good[2]), Some(bytes));
     }
 
+    fn parity(stream: u16, id: u32, bytes: &[u8], wanted: u16) -> Vec<Datagram> {
+        let header = FrameHeader { frame_id: id, ..FrameHeader::default() };
+        Packetiser::default().protect(&header, stream, bytes, 0, wanted).unwrap()
+    }
+
+    #[test]
+    fn parity_makes_up_for_lost_fragments() {
+        let (bytes, datagrams) = frame(1, 1, 7001);
+        let parity = parity(1, 1, &bytes, 3);
+        let mut r = Reassembler::new();
+        // The last one, which is shorter, is among those lost.
+        for d in datagrams[1..4].iter().chain(&parity[..2]).chain(&datagrams[4..5]) {
+            assert_eq!(push(&mut r, 0, d), None);
+        }
+        assert_eq!(push(&mut r, 0, &parity[2]), Some(bytes));
+        assert_eq!(push(&mut r, 0, &datagrams[0]), None);
+        let c = r.counters();
+        assert_eq!((c.completed, c.repaired, c.fragments, c.parity, c.duplicate), (1, 1, 7, 3, 1));
+    }
+
+    #[test]
+    fn parity_that_contradicts_alters_nothing_or_gives_what_will_not_open() {
+        let (bytes, datagrams) = frame(1, 1, 3000);
+        let parity = parity(1, 1, &bytes, 1);
+        let mut r = Reassembler::new();
+        push(&mut r, 0, &datagrams[2]);
+        let packet = parse(&parity[0].bytes).unwrap();
+        let mut other = packet;
+        other.hop.fragment = packet.hop.fragment.map(|f| Fragment { last: Some(999), ..f });
+        assert!(r.push(Time::ZERO, &other).is_none(), "the last one has 1000 bytes");
+        let mut other = packet;
+        other.payload = &packet.payload[..999];
+        assert!(r.push(Time::ZERO, &other).is_none());
+        assert_eq!(r.counters().inconsistent, 2);
+        push(&mut r, 0, &datagrams[0]);
+        let lie = vec![9; 1000];
+        let mut other = packet;
+        other.payload = &lie;
+        let out = r.push(Time::ZERO, &other).unwrap();
+        assert!(out.bytes.len() == 3000 && out.bytes != bytes);
+    }
+
     #[test]
     fn the_missing_fragments_are_listed() {
         let (_, datagrams) = frame(9, 4, 5000);
@@ -398,7 +466,7 @@ mod tests {
         assert_eq!(list.len(), 1);
         assert_eq!((list[0].stream, list[0].header.frame_id), (9, 4));
         assert_eq!(list[0].missing().collect::<Vec<_>>(), [0, 2, 4]);
-        assert_eq!(list[0].highest(), 3);
+        assert_eq!(list[0].lacks(), 3);
         assert_eq!((list[0].first, list[0].latest), (Time::from_millis(10), Time::from_millis(12)));
     }
 
@@ -442,7 +510,7 @@ mod tests {
         let header = FrameHeader::default();
         let hop = parse(&frame(0, 0, 1).1[0].bytes).unwrap().hop;
         let hop = crate::media::HopHeader {
-            fragment: Some(Fragment { stream: 0, index: 1022, count: 1024 }),
+            fragment: Some(Fragment { stream: 0, index: 1022, count: 1024, last: None }),
             ..hop
         };
         r.push(Time::ZERO, &Packet { hop, header, payload: &[0; 1000] });
@@ -455,14 +523,15 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_arrives_it_stays_bounded(
-            packets in proptest::collection::vec((0..3u16, 0..40u32, 0..6u16, 2..6u16, 1..60_000usize, 0..100u64), 0..300)
+            packets in proptest::collection::vec((0..3u16, 0..40u32, 0..12u16, 2..6u16, 1..60_000usize, 0..100u64), 0..300)
         ) {
             let payload = vec![0; 60_000];
             let hop = parse(&frame(0, 0, 1).1[0].bytes).unwrap().hop;
             let (mut r, mut now) = (Reassembler::new(), 0);
             for (stream, frame_id, index, count, len, ms) in packets {
                 now += ms;
-                let hop = crate::media::HopHeader { fragment: Some(Fragment { stream, index, count }), ..hop };
+                let last = (index >= count).then_some(1 + (len % 7) as u16);
+                let hop = crate::media::HopHeader { fragment: Some(Fragment { stream, index, count, last }), ..hop };
                 let header = FrameHeader { frame_id, ..FrameHeader::default() };
                 r.push(Time::from_millis(now), &Packet { hop, header, payload: &payload[..len] });
                 prop_assert!(r.held() <= MAX_HELD);

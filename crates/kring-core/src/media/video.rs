@@ -1,28 +1,35 @@
-//! The frame buffer of one video track: which frame a decoder may have next.
+//! The frame buffer of one video track: which frame a decoder may have next, and when.
 //!
-//! Guarantee: frames come out in the order of their ids, and none comes out whose reference may be missing: a
-//! gap is passed only over discardable frames or by a keyframe. At most [`MAX_VIDEO_FRAMES`] frames and
-//! [`MAX_VIDEO_BYTES`] are held, and a gap is waited for no longer than the set time.
+//! Guarantee: frames come out in the order of their ids, and none comes out but a keyframe or one whose reference did: the
+//! frame before those that it says it can do without. At most [`MAX_VIDEO_FRAMES`] frames and [`MAX_VIDEO_BYTES`] are held.
 //!
-//! A frame is taken to refer to the last frame before it that is not discardable.
+//! A frame that lacks its reference waits for it, for it may be repaired. After [patience](VideoBuffer::set_round_trip) the
+//! track counts as [lost](VideoBuffer::is_lost), which is for the sender to mend; what is repaired until then is still of use. What
+//! can do without the frames that lack before it waits only a moment for them, as networks reorder.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::MAX_FRAME;
+use super::seen::Seen;
 use crate::time::Time;
 
 /// The most frames that a buffer holds.
 pub const MAX_VIDEO_FRAMES: usize = 128;
 /// The most bytes of payload that a buffer holds: 8 MiB.
 pub const MAX_VIDEO_BYTES: usize = 8 << 20;
-/// How long a missing frame is waited for unless told otherwise.
-pub const DEFAULT_PATIENCE: Duration = Duration::from_millis(60);
+/// The longest that a frame is held to be in time with the sound.
+pub const MAX_HOLD: Duration = Duration::from_millis(250);
 
-/// How long frames are kept for which no keyframe has come.
-const ORPHANED: Duration = Duration::from_millis(500);
-const MIN_REQUEST_INTERVAL: Duration = Duration::from_millis(100);
-const MAX_REQUEST_INTERVAL: Duration = Duration::from_secs(2);
+/// A repair takes the round trip, and this for the wait for a report and for its turn; once again half of the round trip,
+/// for it may have to be sent twice. A sender gives up later (`call/pictures.rs`).
+const REPAIR: Duration = Duration::from_millis(100);
+/// The round trip until one was measured.
+const ASSUMED_ROUND_TRIP: Duration = Duration::from_millis(100);
+/// How long a frame that can be decoded waits for those before it.
+const OVERTAKEN: Duration = Duration::from_millis(12);
+/// How long frames are kept that cannot be decoded: as long as parts of others may still come.
+const ORPHANED: Duration = Duration::from_millis(1000);
 /// A keyframe so far behind means that the sender counts anew.
 const RESTART: u32 = 1 << 16;
 
@@ -35,7 +42,7 @@ pub struct VideoFrame {
     pub keyframe: bool,
     /// No later frame refers to it.
     pub discardable: bool,
-    /// How many frames right before it are all discardable; see [`FrameInfo`](super::FrameInfo).
+    /// How many frames right before it it does not build on; see [`FrameInfo`](super::FrameInfo).
     pub skippable: u8,
     /// Temporal layer, 0 (base) to 3.
     pub temporal_layer: u8,
@@ -56,8 +63,8 @@ pub struct VideoStats {
     pub dropped: u64,
     /// Frames that came a second time while the first was held.
     pub duplicate: u64,
-    /// Times that a keyframe was asked for.
-    pub keyframes_requested: u64,
+    /// Times that the track was lost.
+    pub losses: u64,
 }
 
 #[derive(Debug)]
@@ -66,56 +73,52 @@ struct Held {
     arrival: Time,
 }
 
-/// What the first frame held waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
-    Ready,
-    /// A reference may be missing; frames behind the gap have been here since then.
-    Gap(Time),
-    Empty,
-}
-
 /// The frame buffer of one video track.
 #[derive(Debug)]
 pub struct VideoBuffer {
     held: BTreeMap<u32, Held>,
     bytes: usize,
     patience: Duration,
-    /// The last id that the decoder had or has been led past.
-    passed: Option<u32>,
-    /// Whether the decoder has all that the frame after `passed` refers to.
-    intact: bool,
-    /// When to ask again, once it was asked for; and how often it was, since the last keyframe.
-    next_request: Option<Time>,
-    requests: u32,
+    /// From capture to being shown, between the sender's clock and this one, in µs.
+    lag: Option<i64>,
+    /// The last frame that was given out, and those that were lately.
+    decoded: Option<u32>,
+    given: Seen,
+    lost: bool,
     stats: VideoStats,
 }
 
 impl Default for VideoBuffer {
     fn default() -> VideoBuffer {
-        VideoBuffer::new(DEFAULT_PATIENCE)
+        VideoBuffer::new()
     }
 }
 
 impl VideoBuffer {
-    /// An empty buffer that waits for a missing frame for `patience`; zero if gaps are never repaired.
+    /// An empty buffer.
     #[must_use]
-    pub fn new(patience: Duration) -> VideoBuffer {
+    pub fn new() -> VideoBuffer {
         VideoBuffer {
             held: BTreeMap::new(),
             bytes: 0,
-            patience,
-            passed: None,
-            intact: false,
-            next_request: None,
-            requests: 0,
+            patience: patience(ASSUMED_ROUND_TRIP),
+            lag: None,
+            decoded: None,
+            given: Seen::default(),
+            lost: false,
             stats: VideoStats::default(),
         }
     }
 
-    /// Changes how long a missing frame is waited for: about the time that a repair takes.
-    pub fn set_patience(&mut self, patience: Duration) {
-        self.patience = patience;
+    /// Sets the path's round trip: a missing frame is waited for as long as a repair takes, and some more.
+    pub fn set_round_trip(&mut self, round_trip: Duration) {
+        self.patience = patience(round_trip);
+    }
+
+    /// Holds each frame until its capture time and `lag` (µs, between the two clocks), at most [`MAX_HOLD`]; `None` gives them
+    /// out as they come.
+    pub fn set_lag(&mut self, lag: Option<i64>) {
+        self.lag = lag;
     }
 
     /// Takes in a frame that arrived at `now`.
@@ -130,70 +133,67 @@ impl VideoBuffer {
             self.stats.dropped += 1;
             return;
         }
-        if self.passed.is_some_and(|passed| id <= passed) {
-            if !(frame.keyframe && self.passed.is_some_and(|passed| passed - id > RESTART)) {
+        if let Some(decoded) = self.decoded.filter(|decoded| id <= *decoded) {
+            if !frame.keyframe || decoded - id <= RESTART {
                 self.stats.dropped += 1;
                 return;
             }
             while self.drop_first() {}
-            self.passed = None;
-            self.intact = false;
+            self.restart();
         }
         self.bytes += frame.payload.len();
         self.held.insert(id, Held { frame, arrival: now });
         while self.held.len() > MAX_VIDEO_FRAMES || self.bytes > MAX_VIDEO_BYTES {
-            self.skip_first();
+            self.drop_first();
         }
     }
 
     /// The next frame for the decoder, if there is one at `now`. Ask until there is none.
     pub fn pull(&mut self, now: Time) -> Option<VideoFrame> {
-        if let Next::Gap(since) = self.next()
-            && self.intact
-            && now.since(since) >= self.patience
-        {
-            self.intact = false;
-        }
-        if !self.intact {
-            self.look_for_keyframe(now);
-        }
-        if self.next() != Next::Ready {
+        let Some((id, due)) = self.next() else {
+            self.wait(now);
+            return None;
+        };
+        if due > now {
             return None;
         }
-        let frame = self.take_first()?;
-        self.passed = Some(frame.frame_id);
-        self.stats.decodable += 1;
-        if frame.keyframe {
-            self.intact = true;
-            self.next_request = None;
-            self.requests = 0;
+        while self.held.first_key_value().is_some_and(|(&first, _)| first < id) {
+            self.drop_first();
         }
+        let frame = self.take_first()?;
+        self.decoded = Some(id);
+        self.given.insert(id);
+        self.lost &= frame.discardable;
+        self.stats.decodable += 1;
         Some(frame)
     }
 
-    /// Whether to ask the sender for a keyframe now, over a path of round-trip time `rtt`.
-    ///
-    /// `true` counts as asked: the next comes after max(2·`rtt`, 100 ms) without a keyframe, then after twice
-    /// that and so on, up to 2 s. Call it after [`pull`](Self::pull).
-    pub fn keyframe_needed(&mut self, now: Time, rtt: Duration) -> bool {
-        if self.request_due().is_none_or(|due| now < due) {
-            return false;
-        }
-        let interval = rtt.saturating_mul(2).clamp(MIN_REQUEST_INTERVAL, MAX_REQUEST_INTERVAL);
-        let interval = interval.saturating_mul(1 << self.requests.min(5)).min(MAX_REQUEST_INTERVAL);
-        self.next_request = Some(now + interval);
-        self.requests = self.requests.saturating_add(1);
-        self.stats.keyframes_requested += 1;
-        true
+    /// Whether what has come cannot be decoded and is waited for no more: the sender has to go back behind it. Ask after
+    /// [`pull`](Self::pull).
+    #[must_use]
+    pub const fn is_lost(&self) -> bool {
+        self.lost
     }
 
-    /// When to call [`pull`](Self::pull) and [`keyframe_needed`](Self::keyframe_needed) again if no frame
-    /// comes before. It may lie in the past: then call now.
+    /// The last frame that was given out, and with it all that it builds on; `None` before the first.
+    #[must_use]
+    pub const fn decoded(&self) -> Option<u32> {
+        self.decoded
+    }
+
+    /// The decoder failed: only a keyframe helps.
+    pub fn fail(&mut self) {
+        self.restart();
+        self.lose();
+    }
+
+    /// When to call [`pull`](Self::pull) again if no frame comes before. It may lie in the past: then call now.
     #[must_use]
     pub fn next_wake(&self) -> Option<Time> {
         match self.next() {
-            Next::Gap(since) if self.intact => Some(since + self.patience),
-            _ => self.request_due(),
+            Some((_, due)) => Some(due),
+            None if self.lost => None,
+            None => self.held.values().map(|held| held.arrival + self.patience).min(),
         }
     }
 
@@ -221,51 +221,43 @@ impl VideoBuffer {
         self.stats
     }
 
-    /// When a keyframe is to be asked for: at once after a break; at the start, when a track's first frames
-    /// have come and no keyframe in the time that one may be late.
-    fn request_due(&self) -> Option<Time> {
-        if self.intact {
-            return None;
-        }
-        self.next_request.or_else(|| match (self.passed, self.next()) {
-            (None, Next::Gap(since)) => Some(since + self.patience),
-            (None, _) => None,
-            (Some(_), _) => Some(Time::ZERO),
-        })
+    fn is_decodable(&self, frame: &VideoFrame) -> bool {
+        let reference = frame.frame_id.checked_sub(1 + u32::from(frame.skippable));
+        frame.keyframe
+            || self.decoded.is_some()
+                && reference.is_some_and(|id| !self.given.lacks(id) && !self.given.is_old(id))
     }
 
-    fn next(&self) -> Next {
-        let Some((&id, Held { frame, .. })) = self.held.first_key_value() else { return Next::Empty };
-        let ready = frame.keyframe
-            || self.intact && self.passed.is_some_and(|passed| id - passed - 1 <= u32::from(frame.skippable));
-        if ready {
-            return Next::Ready;
+    /// The first frame that can be decoded, and when it is to be.
+    fn next(&self) -> Option<(u32, Time)> {
+        let (&id, held) = self.held.iter().find(|(_, held)| self.is_decodable(&held.frame))?;
+        let follows = self.decoded.map_or(id == 0 || self.held.len() == 1, |decoded| id == decoded + 1);
+        let mut due = if follows { held.arrival } else { held.arrival + OVERTAKEN };
+        if let Some(shown) = self.lag.and_then(|lag| held.frame.capture.checked_add_signed(lag)) {
+            due = due.max(Time::from_micros(shown).min(held.arrival + MAX_HOLD));
         }
-        self.held.values().map(|held| held.arrival).min().map_or(Next::Empty, Next::Gap)
+        Some((id, due))
     }
 
-    /// Drops what comes before the first keyframe held; without one, what has waited for one too long.
-    fn look_for_keyframe(&mut self, now: Time) {
-        let keyframe = self.held.iter().find(|(_, held)| held.frame.keyframe).map(|(&id, _)| id);
-        while let Some((&id, held)) = self.held.first_key_value() {
-            let useless = match keyframe {
-                Some(keyframe) => id < keyframe,
-                None => now.since(held.arrival) > ORPHANED,
-            };
-            if !useless {
-                break;
-            }
-            self.skip_first();
+    /// Nothing can be decoded: looks whether it was waited for long enough, and drops what is of no use any more.
+    fn wait(&mut self, now: Time) {
+        let since = self.held.values().map(|held| held.arrival).min();
+        if since.is_some_and(|since| now.since(since) >= self.patience) {
+            self.lose();
+        }
+        while self.held.first_key_value().is_some_and(|(_, held)| now.since(held.arrival) > ORPHANED) {
+            self.drop_first();
         }
     }
 
-    /// Drops the first frame and leads the decoder past it.
-    fn skip_first(&mut self) {
-        let Some((&id, held)) = self.held.first_key_value() else { return };
-        let harmless = held.frame.discardable && self.next() == Next::Ready && !held.frame.keyframe;
-        self.intact &= harmless;
-        self.passed = Some(id);
-        self.drop_first();
+    fn lose(&mut self) {
+        self.stats.losses += u64::from(!self.lost);
+        self.lost = true;
+    }
+
+    fn restart(&mut self) {
+        self.decoded = None;
+        self.given = Seen::default();
     }
 
     fn drop_first(&mut self) -> bool {
@@ -279,4 +271,10 @@ impl VideoBuffer {
         self.bytes = self.bytes.saturating_sub(frame.payload.len());
         Some(frame)
     }
+}
+
+/// In whole microseconds, as times are: a wake-up must not come before what it is for.
+fn patience(round_trip: Duration) -> Duration {
+    let micros = round_trip.min(Duration::from_secs(1)).as_micros() as u64 * 3 / 2;
+    Duration::from_micros(micros) + REPAIR
 }

@@ -66,9 +66,9 @@ const NOISY: f64 = 18.0;
 /// Growth where the capacity is unknown, a second.
 const GROWTH: f64 = 0.10;
 /// Where it is known: the queue that is aimed at, in ms and in packets of full size; and how fast the rate goes there, a
-/// second: up by so many bit/s and so much of it, down by so much of it. So calls that share a bottleneck converge.
+/// second: up by so many bit/s, and at most so much of it; down by so much of it. So calls that share a bottleneck converge.
 const CRUISE: (f64, f64) = (1.0, 0.6);
-const CRUISE_UP: (f64, f64) = (20_000.0, 0.02);
+const CRUISE_UP: (f64, f64) = (45_000.0, 0.10);
 const CRUISE_DOWN: f64 = 0.40;
 /// The time in which a queue is to be drained, in ms.
 const DRAIN: f64 = 250.0;
@@ -79,13 +79,16 @@ const ACKNOWLEDGED: Duration = Duration::from_millis(100);
 /// The window below follows the estimate down so late.
 const HOLD: Duration = Duration::from_millis(1000);
 /// So much of what the set-up carried is assumed at first; both directions overlap in part.
-const ASSUMED: f64 = 0.8;
+const ASSUMED: f64 = 0.6;
 /// Before the first report, pictures worth so much of the estimate may be out.
 const UNTOLD: Duration = Duration::from_millis(200);
 /// Probes wait until the least delay has stood for so many ms.
 const SETTLED: i64 = 100;
-/// Where the capacity is known, a probe needs a sign that it has grown: an estimate above it and no queue. Without one it is looked
-/// into so often, by less.
+/// Where the capacity is known, a probe needs a sign: no queue, and an estimate so far above it or below it, or so long nothing that
+/// was too much. Without one it is looked into so often, by less.
+const GROWN: f64 = 1.03;
+const FAR_BELOW: f64 = 0.75;
+const LONG_AGO: Duration = Duration::from_secs(4);
 const LOOK: Duration = Duration::from_secs(3);
 /// Below this estimate, in bit/s, a probe would stand in a voice's way.
 const PROBED: f64 = 60_000.0;
@@ -127,6 +130,8 @@ pub struct RateControl {
     most: f64,
     /// What is delivered when it is too much: mean and deviation, in bit/s.
     capacity: Option<(f64, f64)>,
+    /// When the link last was full.
+    full: Time,
     loss_limit: Option<f64>,
     round_trip: Option<Duration>,
     /// The last report, and the last overuse.
@@ -169,6 +174,7 @@ impl RateControl {
             estimate: START_RATE.min(most),
             most,
             capacity: None,
+            full: now,
             loss_limit: None,
             round_trip: None,
             heard: None,
@@ -192,8 +198,9 @@ impl RateControl {
 
     /// What the set-up of the call tells of the way, in bit/s: bytes that went to and fro over the time that they took. Without effect
     /// once a report has come.
-    pub fn assume(&mut self, now: Time, bits_per_second: f64) {
+    pub fn assume(&mut self, now: Time, bits_per_second: f64, round_trip: Duration) {
         if self.reports == 0 {
+            self.round_trip = Some(round_trip);
             self.estimate = (ASSUMED * bits_per_second).clamp(MIN_RATE, START_RATE).min(self.ceiling());
             self.pace(now);
         }
@@ -251,7 +258,8 @@ impl RateControl {
             }
         }
         if let Some(sample) = news.round_trip {
-            self.round_trip = Some(self.round_trip.map_or(sample, |srtt| (srtt * 7 + sample) / 8));
+            let before = self.round_trip.filter(|_| self.reports > 1);
+            self.round_trip = Some(before.map_or(sample, |srtt| (srtt * 7 + sample) / 8));
         }
         for packet in &news.received {
             let delay = packet.arrival - packet.sent.as_micros() as i64;
@@ -312,11 +320,11 @@ impl RateControl {
         }
         if let Some(limit) = self.loss_limit.filter(|limit| observed && *limit < self.estimate) {
             self.estimate = limit * 0.95;
-            self.learn(limit);
+            self.learn(now, limit);
             self.prober.refuted(now, limit);
             self.prober.postpone(now + Duration::from_millis(1000));
         }
-        if let Some(shown) = self.prober.result(now, round_trip, self.loss.recent()) {
+        if let Some(shown) = self.prober.result(now, round_trip, self.link_loss) {
             // On a link that is known to be full, only what passes untouched shows room, or far more than is known; and
             // one burst may have been lucky.
             let beyond = |(mean, _)| shown.passed || shown.rate > 1.5 * mean;
@@ -324,20 +332,19 @@ impl RateControl {
             let first = self.capacity.is_none() && self.estimate < 1.5 * START_RATE;
             let leap = !first && (shown.rate > 1.6 * self.estimate || self.capacity.is_some());
             let more = higher && self.capacity.is_none_or(beyond);
-            if more && leap && !self.prober.confirmed(now, shown.rate) {
-                return self.bound(now);
-            }
+            let rate = if more && leap { self.prober.confirmed(now, shown.rate) } else { Some(shown.rate) };
+            let Some(rate) = rate else { return self.bound(now) };
             if more {
-                self.estimate = shown.rate.min(self.ceiling());
-                if self.capacity.is_some_and(|(mean, _)| shown.rate > mean * 1.2) {
+                self.estimate = rate.min(self.ceiling());
+                if self.capacity.is_some_and(|(mean, _)| rate > mean * 1.2) {
                     self.capacity = None;
                 }
             }
-            // What a busy receiver told too late of would be learned as well; so only what fits.
-            if !shown.passed && (0.9..1.1).contains(&(shown.rate / self.estimate)) {
-                self.learn(shown.rate);
+            // A busy receiver makes it look full as well; but there it would not be twice.
+            if !more && !shown.passed && shown.rate > 0.9 * self.estimate {
+                self.learn(now, shown.rate);
             }
-            self.prober.learned(now, more.then_some(shown.rate));
+            self.prober.learned(now, more.then_some(rate));
         }
         self.bound(now);
     }
@@ -373,7 +380,7 @@ impl RateControl {
 
     fn decrease(&mut self, now: Time) {
         let delivered = self.delivered.recent().unwrap_or(self.estimate * 0.5);
-        self.learn(delivered);
+        self.learn(now, delivered);
         // Never up: what was in the queue may come in a rush.
         // Where delays vary much by themselves it may be a false alarm.
         let decrease = if self.noise() > NOISY { FALSE_ALARM } else { DECREASE };
@@ -383,11 +390,12 @@ impl RateControl {
     }
 
     /// Notes at which rate the link was full.
-    fn learn(&mut self, rate: f64) {
+    fn learn(&mut self, now: Time, rate: f64) {
+        self.full = now;
         self.capacity = Some(match self.capacity {
             Some((mean, deviation)) if (rate - mean).abs() < 3.0 * deviation.max(mean * 0.05) => {
                 let off = (rate - mean).abs();
-                (mean + 0.2 * (rate - mean), deviation + 0.2 * (off - deviation))
+                (mean + 0.5 * (rate - mean), deviation + 0.2 * (off - deviation))
             }
             _ => (rate, rate * 0.08),
         });
@@ -427,7 +435,7 @@ impl RateControl {
         let waits = (self.queue.least_within(100) - self.noise()).max(0.0);
         let off = ((aim - waits) / aim).clamp(-1.0, 1.0);
         if off > 0.0 && !self.is_app_limited() {
-            self.estimate += (CRUISE_UP.0 + CRUISE_UP.1 * self.estimate) * off * passed;
+            self.estimate += CRUISE_UP.0.min(CRUISE_UP.1 * self.estimate) * off * passed;
         } else if off < 0.0 {
             self.estimate += CRUISE_DOWN * off * self.estimate * passed;
         }
@@ -467,15 +475,19 @@ impl RateControl {
                 && !self.is_overused();
             let room =
                 self.silent.is_none() && self.estimate < self.ceiling() * 0.98 && self.estimate >= PROBED;
-            let sign = self
-                .capacity
-                .is_none_or(|(mean, _)| self.estimate > mean && waiting < 3.0 + self.packet_time() / 4.0);
+            let far_below = |mean: f64| self.estimate < FAR_BELOW * mean;
+            let sign = self.capacity.is_none_or(|(mean, _)| {
+                let above = self.estimate > GROWN * mean || now.since(self.full) > LONG_AGO;
+                (above || far_below(mean)) && waiting < 3.0 + self.packet_time() / 4.0
+            });
             let look = self.prober.begun().is_none_or(|at| now.since(at) > LOOK);
             match (room, calm && (sign || look)) {
                 (true, true) => {
                     let before = self.queue.least_within(250) + self.noise();
                     let times = if sign { 2.0 } else { 1.5 };
-                    let rate = (self.estimate * times).min(self.ceiling() * 1.1);
+                    let known =
+                        self.capacity.filter(|(mean, _)| far_below(*mean)).map_or(f64::MAX, |(mean, _)| mean);
+                    let rate = (self.estimate * times).min(self.ceiling() * 1.1).min(known);
                     self.prober.begin(now, rate, self.loss.recent(), before);
                 }
                 (true, false) => self.prober.postpone(now + Duration::from_millis(100)),
@@ -575,6 +587,12 @@ impl RateControl {
     #[must_use]
     pub fn fragment(&self) -> usize {
         ((self.estimate * FRAGMENT_TIME / 8.0) as usize).clamp(400, crate::media::MAX_FRAGMENT)
+    }
+
+    /// Whether a report has come, so that something is known.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.reports > 0
     }
 
     /// What is known of the network.

@@ -14,6 +14,8 @@ const PACKETS: f64 = 5.0;
 const MAX_BYTES: u32 = 40_000;
 /// So long its packets are waited for, beyond the round trip.
 const PATIENCE: Duration = Duration::from_millis(400);
+/// So long a burst waits to be confirmed.
+const DOUBT: Duration = Duration::from_secs(1);
 /// Arrivals that come so much (of the burst's length) closer together than they were sent are not taken at face value.
 const SQUEEZED: f64 = 0.15;
 /// The time between bursts after one that showed more, and the longest.
@@ -79,8 +81,8 @@ pub(super) struct Prober {
     success: Option<(Time, f64)>,
     /// How often in a row a burst told nothing.
     silent: u32,
-    /// What a burst showed that is to be confirmed by another.
-    doubtful: Option<f64>,
+    /// When a burst showed what is to be confirmed by another.
+    doubtful: Option<(Time, f64)>,
 }
 
 impl Prober {
@@ -238,14 +240,16 @@ impl Prober {
         let (first, last) = flight.gone?;
         let sent_in = last.since(first).as_secs_f64().max(0.000_5);
         let apart = (came_last - came_first) as f64 / 1e6;
+        // What the link loses by itself has used it.
+        let arrived = 1.0 - loss.min(0.5);
         // What went out in a clump tells nothing of more than was meant.
-        let sent = (f64::from(flight.bytes - flight.last_size) * 8.0 / sent_in).min(flight.rate);
+        let sent = (f64::from(flight.bytes - flight.last_size) * 8.0 / sent_in / arrived).min(flight.rate);
         // A receiver that was busy takes what came meanwhile at once, as if it had come faster than it did. But then what came
         // first was held up; so the queue that the last one found tells, if it is longer than the first one's.
         let queued = (flight.waited.1 - flight.before.min(flight.waited.0)).max(0.0) / 1e3;
         let squeezed = flight.squeezed as f64 / 1e6 > SQUEEZED * sent_in;
         let came_in = if squeezed { apart.max(sent_in + queued) } else { apart };
-        let came = (f64::from(flight.bytes - flight.first_size) * 8.0 / came_in).min(flight.rate);
+        let came = (f64::from(flight.bytes - flight.first_size) * 8.0 / came_in / arrived).min(flight.rate);
         if apart < 0.7 * sent_in.max(LENGTH.as_secs_f64() / 3.0) {
             // Held back and let go at once, by the network or a receiver that was busy: they tell nothing of rates.
             self.next_at = now + AGAIN;
@@ -268,14 +272,15 @@ impl Prober {
         }
     }
 
-    /// Whether a burst that showed `rate` confirms the one before. If not, the next one follows at once to do so.
-    pub(super) fn confirmed(&mut self, now: Time, rate: f64) -> bool {
-        let confirmed = self.doubtful.take().is_some_and(|before| rate > 0.8 * before);
-        if !confirmed {
-            self.doubtful = Some(rate);
+    /// What a burst that showed `rate` and the one before are agreed on. If there is none, the next one follows at once to confirm it.
+    pub(super) fn confirmed(&mut self, now: Time, rate: f64) -> Option<f64> {
+        let before = self.doubtful.take().filter(|(at, _)| now.since(*at) < DOUBT).map(|(_, before)| before);
+        let agreed = before.filter(|before| rate > 0.7 * before).map(|before| rate.min(before));
+        if agreed.is_none() {
+            self.doubtful = Some((now, rate));
             self.next_at = now;
         }
-        confirmed
+        agreed
     }
 
     /// The rate turned out too high, by far: only `rate` passes. If that was a burst's advice, the next ones are rarer: a token bucket, say, lets

@@ -6,18 +6,18 @@ fn run(capacity: f64, seconds: u64, mut lies: impl FnMut(&mut Feedback)) -> Rate
     let mut recorder = Recorder::default();
     let (mut number, mut free, mut budget) = (0u64, 0.0f64, 0.0);
     let mut arrivals = std::collections::VecDeque::new();
-    for ms in 0..seconds * 1000 {
-        let now = Time::from_millis(ms);
+    for tick in 0..seconds * 4000 {
+        let (now, ms) = (Time::from_micros(tick * 250), tick as f64 / 4.0);
         if control.due().is_some_and(|at| at <= now) {
             control.tick(now);
         }
-        budget = (budget + f64::from(control.target()) / 1000.0).min(30_000.0);
+        budget = (budget + f64::from(control.target()) / 4000.0).min(30_000.0);
         let bytes = 1000;
         while budget > 8464.0 && control.is_open(now) || control.padding().is_some() && control.is_open(now) {
             budget -= 8464.0;
             control.sent(now, bytes);
-            let start = free.max(ms as f64);
-            if start - (ms as f64) < 300.0 {
+            let start = free.max(ms);
+            if start - ms < 300.0 {
                 free = start + (bytes as f64 + f64::from(OVERHEAD)) * 8.0 / capacity;
                 arrivals.push_back((Time::from_micros(((free + 25.0) * 1000.0) as u64), number));
             }
@@ -27,7 +27,7 @@ fn run(capacity: f64, seconds: u64, mut lies: impl FnMut(&mut Feedback)) -> Rate
             let (at, number) = arrivals.pop_front().unwrap();
             recorder.add(at, number);
         }
-        if ms % 50 == 0
+        if tick % 200 == 0
             && let Some(report) = recorder.report(now)
         {
             let mut feedback = Feedback::decode(&report).unwrap();

@@ -128,6 +128,7 @@ fn media() {
         audio_concealed_ms: 20,
         pictures_shown: 150,
         audio_delay_us: 41_000,
+        frozen_ms: 250,
     };
     let report = written_report(playout);
     let report = sender.send(REPORT_TRACK, &header(7, true, true, 0), &[("payload", report)]);

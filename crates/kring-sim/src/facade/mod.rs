@@ -274,6 +274,8 @@ impl Ground {
                 failures: judge.check.failures().to_vec(),
                 ends: [ends[1].1, ends[0].1],
                 totals,
+                pictures: [Role::Callee, Role::Caller].map(|who| judge.check.pictures(who).to_vec()),
+                sent: Default::default(),
                 setup: judge.connected[of(Role::Caller)].map(|at| at.since(Time::ZERO)),
                 lasted: lasted.since(Time::ZERO),
                 lines,

@@ -10,9 +10,14 @@ use kring_core::media::{AudioPacket, FrameInfo};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 /// One block is 5 ms: what arrives is heard after half of that on average.
 const BLOCK: usize = 240;
+/// For so long at first a voice is played a little later than what has come calls for, since little has: by a part of the round
+/// trip, for long ways vary more, and at most by so much.
+const CAUTIOUS: Duration = Duration::from_secs(2);
+const CAUTION: (u32, Duration) = (8, Duration::from_millis(20));
 
 pub(super) struct Listen {
     pub(super) sink: Option<Box<dyn AudioSink>>,
@@ -32,6 +37,7 @@ impl Listen {
     fn play(&self, shared: &Shared, sink: &mut dyn AudioSink) -> Result<(), String> {
         sink.start().map_err(|e| e.to_string())?;
         let mut voice: Option<(u8, Voice)> = None;
+        let mut cautious = None;
         let mut block = [0.0; BLOCK];
         while !shared.stopped() {
             for frame in self.frames.try_iter() {
@@ -39,7 +45,11 @@ impl Listen {
             }
             let what = match &mut voice {
                 Some((_, voice)) => {
-                    let what = voice.play(shared.clock.now(), &mut block);
+                    let now = shared.clock.now();
+                    if now.since(*cautious.get_or_insert(now)) > CAUTIOUS {
+                        voice.set_minimum(Duration::ZERO);
+                    }
+                    let what = voice.play(now, &mut block);
                     tell(voice, shared);
                     what
                 }
@@ -70,7 +80,10 @@ impl Listen {
                 let name = shared.peer_codec(frame.track);
                 let codec =
                     named_audio(&self.codecs, &name).ok_or(format!("no decoder for codec {name:?}"))?;
-                voice.insert((frame.track, Voice::new(codec.decoder().map_err(|e| e.to_string())?)))
+                let mut new = Voice::new(codec.decoder().map_err(|e| e.to_string())?);
+                let round_trip = shared.core(|call| call.network().round_trip).flatten().unwrap_or_default();
+                new.set_minimum((round_trip / CAUTION.0).min(CAUTION.1));
+                voice.insert((frame.track, new))
             }
         };
         if *track == frame.track {
@@ -87,6 +100,7 @@ fn tell(voice: &Voice, shared: &Shared) {
     let (stats, played) = (voice.stats(), &shared.played);
     played.inserted_samples.store(voice.stretched.0, Ordering::Relaxed);
     played.removed_samples.store(voice.stretched.1, Ordering::Relaxed);
+    played.set_lag(voice.lag());
     played.delay_us.store(stats.delay.as_micros() as u64, Ordering::Relaxed);
     played.target_us.store(stats.target.as_micros() as u64, Ordering::Relaxed);
 }

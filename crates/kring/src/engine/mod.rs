@@ -4,6 +4,8 @@
 //! thread within 100 ms, as sources and sinks promise to return by then.
 
 mod listen;
+mod motion;
+mod numbers;
 mod show;
 mod speak;
 mod voice;

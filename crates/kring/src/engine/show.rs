@@ -1,15 +1,18 @@
 //! Pictures out: capture → encode → seal and queue.
 
+use super::numbers::Numbers;
 use super::stopped;
 use crate::media::CAMERA;
 use crate::shared::Shared;
 use kring_capture::{Consent, VideoSource};
-use kring_codec::{ContentHint, Picture, VideoCodec, VideoSettings};
+use kring_codec::{
+    ContentHint, EncodedVideo, Ladder, Picture, Recovery, VideoCodec, VideoEncoder, VideoSettings,
+};
 use kring_core::call::{self, SendError};
 use kring_core::offer::TrackState;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(super) struct Show {
     pub(super) source: Box<dyn VideoSource>,
@@ -43,13 +46,15 @@ impl Show {
                 .unwrap_or(0)
                 .clamp(50_000, self.rate.max(50_000)),
             content: self.content,
+            ..VideoSettings::default()
         };
         let encoder = self.codec.encoder(&settings);
-        let (mut encoder, mut picture) = match (encoder, Picture::new(format.width, format.height)) {
+        let (encoder, mut picture) = match (encoder, Picture::new(format.width, format.height)) {
             (Ok(encoder), Ok(picture)) => (encoder, picture),
             (Err(error), _) => return Some(error.to_string()),
             (_, Err(error)) => return Some(error.to_string()),
         };
+        let mut film = Film::new(encoder, picture.clone(), &settings);
         if let Err(error) = self.source.start(&self.consent, self.at) {
             return Some(error.to_string());
         }
@@ -65,32 +70,39 @@ impl Show {
             if shared.camera_muted.load(Ordering::Relaxed) || share == 0 || waiting > backlog {
                 continue;
             }
-            let rate = share.min(self.rate);
-            if rate.abs_diff(encoder.settings().bits_per_second) > rate / 50
-                && let Err(error) = encoder.set_rate(rate, format.frames_per_second)
-            {
-                return Some(error.to_string());
-            }
-            let keyframe = shared.camera_keyframe.swap(false, Ordering::Relaxed);
+            shared.filmed(|filmed| filmed.limited = share < self.rate);
             let since = captured.at.saturating_duration_since(self.at);
-            let encoded = match encoder.encode(&picture, since, keyframe) {
+            let encoded = match film.encode(shared, &picture, since, share.min(self.rate)) {
                 Ok(Some(encoded)) => encoded,
-                Ok(None) => {
-                    shared.camera_keyframe.fetch_or(keyframe, Ordering::Relaxed);
-                    continue;
-                }
+                Ok(None) => continue,
                 Err(error) => return Some(error.to_string()),
             };
+            let refers_to = encoded.refers_to.and_then(|number| film.numbers.id(number));
+            if refers_to.is_none() && !encoded.keyframe {
+                // It builds on one that was never sent, or so long ago that this cannot be said.
+                shared.camera_keyframe.store(true, Ordering::Relaxed);
+                continue;
+            }
             let out = call::Picture {
                 keyframe: encoded.keyframe,
                 discardable: encoded.discardable,
+                refers_to,
                 temporal_layer: encoded.temporal_layer,
                 spatial_layer: encoded.spatial_layer,
                 capture: shared.clock.at(captured.at),
                 payload: &encoded.data,
             };
             match shared.core(|call| call.send_video(shared.clock.now(), CAMERA, &out)) {
-                Some(Ok(())) => shared.outgoing.notify_one(),
+                Some(Ok(id)) => {
+                    film.numbers.add(encoded.number, id);
+                    let rung = film.ladder.rung();
+                    shared.filmed(|filmed| {
+                        filmed.encoded += 1;
+                        filmed.keyframes += u64::from(encoded.keyframe);
+                        filmed.size = (rung.width, rung.height);
+                    });
+                    shared.outgoing.notify_one();
+                }
                 // What follows refers to a picture that was never sent.
                 Some(Err(SendError::QueueFull | SendError::NotLive { .. } | SendError::TooLarge { .. })) => {
                     shared.camera_keyframe.store(true, Ordering::Relaxed);
@@ -100,5 +112,74 @@ impl Show {
             }
         }
         None
+    }
+}
+
+/// An encoder that follows the rate and the peer.
+struct Film {
+    encoder: Box<dyn VideoEncoder>,
+    ladder: Ladder,
+    numbers: Numbers,
+    /// The size that the rate allows.
+    scaled: Picture,
+    /// When the next picture is to be taken, if that is not at the source's own rate.
+    next: Duration,
+    most: f32,
+}
+
+impl Film {
+    fn new(encoder: Box<dyn VideoEncoder>, scaled: Picture, settings: &VideoSettings) -> Film {
+        let VideoSettings { width, height, frames_per_second, bits_per_second, content, .. } = *settings;
+        let ladder = Ladder::new(content, (width, height), frames_per_second, bits_per_second);
+        let (numbers, next) = (Numbers::default(), Duration::ZERO);
+        Film { encoder, ladder, numbers, scaled, next, most: frames_per_second }
+    }
+
+    /// Encodes a picture captured `since` the start, at `rate` bit/s, if it is its turn.
+    fn encode(
+        &mut self,
+        shared: &Shared,
+        picture: &Picture,
+        since: Duration,
+        rate: u32,
+    ) -> Result<Option<EncodedVideo>, String> {
+        let rung = self.ladder.follow(since, rate);
+        if rung.frames_per_second < self.most {
+            let interval = Duration::from_secs_f32(1.0 / rung.frames_per_second);
+            // Sources are not exactly in time.
+            if since + interval / 4 < self.next {
+                return Ok(None);
+            }
+            self.next = (self.next + interval).max(since);
+        }
+        let settings = self.encoder.settings();
+        let other = rate.abs_diff(settings.bits_per_second) > rate / 50;
+        if other || (settings.frames_per_second - rung.frames_per_second).abs() > 0.01 {
+            let set = self.encoder.set_rate(rate.max(10_000), rung.frames_per_second);
+            set.map_err(|e| e.to_string())?;
+        }
+        let keyframe = shared.camera_keyframe.swap(false, Ordering::Relaxed) | !self.follow_peer(shared);
+        let picture = if (picture.width(), picture.height()) == (rung.width, rung.height) {
+            picture
+        } else {
+            self.scaled.reset(rung.width, rung.height).map_err(|e| e.to_string())?;
+            picture.scale_into(&mut self.scaled);
+            &self.scaled
+        };
+        let encoded = self.encoder.encode(picture, since, keyframe).map_err(|e| e.to_string())?;
+        if encoded.is_none() {
+            shared.camera_keyframe.fetch_or(keyframe, Ordering::Relaxed);
+        }
+        Ok(encoded)
+    }
+
+    /// Tells the encoder what the peer has decoded and lost; `false` if only a keyframe helps.
+    fn follow_peer(&mut self, shared: &Shared) -> bool {
+        let feedback = shared.core(|call| call.picture_feedback(CAMERA)).unwrap_or_default();
+        let acknowledged = feedback.acknowledged.and_then(|id| self.numbers.number(id));
+        if let Some(number) = acknowledged {
+            self.encoder.acknowledged(number);
+        }
+        !feedback.lost || acknowledged.is_some() && self.encoder.lost(acknowledged) == Recovery::Reference
     }
 }

@@ -55,6 +55,8 @@ pub(crate) struct Voice {
     pub(crate) stretched: (u64, u64),
     /// Whether what was added last came from the network or was made up.
     what: Played,
+    /// From capture to ear, between the two ends' clocks, in µs.
+    lag: i64,
 }
 
 impl Voice {
@@ -68,7 +70,13 @@ impl Voice {
             beat: Beat::default(),
             stretched: (0, 0),
             what: Played::Waiting,
+            lag: 0,
         }
+    }
+
+    /// Sets the least delay, beyond the network's fastest packets.
+    pub(crate) fn set_minimum(&mut self, minimum: Duration) {
+        self.jitter.set_minimum(minimum);
     }
 
     /// Takes a packet that arrived at `now`.
@@ -98,6 +106,11 @@ impl Voice {
         self.jitter.stats()
     }
 
+    /// From capture to ear, between the two ends' clocks, in µs; `None` while it does not play.
+    pub(crate) fn lag(&self) -> Option<i64> {
+        (self.what != Played::Waiting).then_some(self.lag)
+    }
+
     fn ready(&self) -> usize {
         self.sound.len() - self.next
     }
@@ -110,8 +123,12 @@ impl Voice {
     /// Adds what comes next, at least some.
     fn add(&mut self, now: Time, block: usize) {
         let start = self.sound.len();
-        match self.jitter.pull(self.heard_at(now)) {
-            Playout::Decode(packet) => self.decode(now, &packet),
+        let heard = self.heard_at(now);
+        match self.jitter.pull(heard) {
+            Playout::Decode(packet) => {
+                self.lag = heard.as_micros().wrapping_sub(packet.capture).cast_signed();
+                self.decode(now, &packet);
+            }
             Playout::Conceal { duration, next, apart } => {
                 let samples = samples(duration).clamp(1, LONGEST);
                 // Codecs make sound of whole multiples of 2.5 ms.

@@ -16,8 +16,8 @@ pub const PACKET_OVERHEAD: usize = 97;
 /// The choices of frame length in ms, with the least codec rate in bit/s for which each is worth its headers, and the
 /// rate beyond which more is of no use.
 const LENGTHS: [(u64, u32, u32); 5] = [
-    (10, 28_000, 64_000),
-    (20, 20_000, 64_000),
+    (10, 40_000, 64_000),
+    (20, 26_000, 64_000),
     (40, 17_000, 48_000),
     (60, 9_000, 40_000),
     (120, MIN_RATE, 32_000),
@@ -29,6 +29,8 @@ const BURSTY: f32 = 1.8;
 /// Loss, and how many datagrams in a row, from which on deep redundancy pays; and how far it then reaches.
 const LONG_BURSTS: (f32, f32) = (0.1, 8.0);
 const DEEP: Duration = Duration::from_millis(200);
+/// Before loss was seen, a copy has to leave so much to the codec.
+const WORTH_A_GUESS: u32 = 34_000;
 /// Before anything is known, something is assumed.
 const ASSUMED_LOSS: f32 = 0.01;
 /// How long a lower loss has to last before less is sent for it.
@@ -47,6 +49,7 @@ const LONGEST_COPIED: Duration = Duration::from_millis(60);
 /// The longest of which copies are sent before loss was seen.
 const LONGEST_ASSUMED: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_millis(120);
+const SHORTEST: Duration = Duration::from_millis(10);
 const MIN_RATE: u32 = 6_000;
 
 /// What the network is like for a voice.
@@ -190,9 +193,11 @@ impl AudioPlanner {
         // more than the codec's own redundancy.
         let none = duration > LONGEST_COPIED || !self.seen && duration > LONGEST_ASSUMED;
         let wanted = if none { 1 } else { self.wanted };
-        let least_times = if self.seen { wanted.min(2) } else { 1 };
+        // The shortest frames come after a copy.
+        let least_times = if self.seen || duration == SHORTEST { wanted.min(2) } else { 1 };
         (least_times..=wanted).rev().find_map(|times| {
             let codec = codec_rate(rate, duration, times).min(most);
+            let least = if times > 1 && !self.seen { least.max(WORTH_A_GUESS) } else { least };
             (codec >= least).then(|| self.build(duration, codec, times, state))
         })
     }

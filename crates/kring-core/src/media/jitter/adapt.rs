@@ -65,8 +65,8 @@ fn patience_long(excess: i64) -> Duration {
     Duration::from_millis(match excess {
         ..25_000 => 6000,
         25_000..60_000 => 2500,
-        60_000..120_000 => 500,
-        120_000..250_000 => 100,
+        60_000..100_000 => 400,
+        100_000..150_000 => 60,
         _ => 0,
     })
 }
@@ -93,7 +93,7 @@ mod tests {
         let first = Adaptation::default().decide(Time::ZERO, 9_000);
         assert_eq!(first, Pace { change: -9_000, loud: false, merge: false });
         assert_eq!(loud_after(30_000), Some(2500));
-        assert_eq!(loud_after(70_000), Some(500));
+        assert_eq!(loud_after(70_000), Some(400));
         assert_eq!(loud_after(300_000), Some(0));
         assert_eq!(loud_after(-10_000), Some(100));
     }
@@ -104,6 +104,6 @@ mod tests {
         assert!(!adaptation.decide(Time::ZERO, 70_000).loud);
         assert!(adaptation.decide(Time::from_millis(500), 70_000).loud);
         adaptation.moved(Time::from_millis(500));
-        assert!(!adaptation.decide(Time::from_millis(990), 70_000).loud);
+        assert!(!adaptation.decide(Time::from_millis(890), 70_000).loud);
     }
 }

@@ -11,16 +11,20 @@ use crate::time::Time;
 
 /// What is added to the network's delay: the block that is being played, scheduling at both ends, and a start with no
 /// history.
-pub(super) const MARGIN: Duration = Duration::from_millis(5);
+pub(super) const MARGIN: Duration = Duration::from_millis(9);
 /// The most delay that is ever asked for.
 pub(super) const MAX_DELAY: Duration = Duration::from_secs(1);
 
 const BASELINE_SECONDS: u64 = 10;
-const WINDOW: Duration = Duration::from_secs(12);
+const WINDOW: Duration = Duration::from_secs(8);
 const MAX_SAMPLES: usize = 1280;
-/// What is late only long ago stops counting: the target is at most this many times what the last seconds needed.
-const RECENT: Duration = Duration::from_secs(5);
+/// What is late only long ago stops counting: the target is at most this many times what the last seconds needed. A lone burst of
+/// lateness is over sooner than one of several.
+const RECENT: Duration = Duration::from_millis(3500);
+const RECENT_AFTER_ONE: Duration = Duration::from_millis(1000);
 const RECENT_PERCENT: i64 = 150;
+/// Bursts are two if so long nothing was late between them.
+const APART: Duration = Duration::from_millis(400);
 /// The share of packets that the target covers, in thousandths.
 const QUANTILE: usize = 997;
 /// How fast the target falls; it rises at once.
@@ -85,9 +89,14 @@ impl NetworkDelay {
         self.sorted.extend(self.window.iter().map(|&(_, offset)| offset));
         let rank = (self.sorted.len() * QUANTILE).div_ceil(1000).saturating_sub(1);
         let (_, &mut covered, _) = self.sorted.select_nth_unstable(rank);
-        let recent = self.window.iter().rev().take_while(|&&(at, _)| now.since(at) <= RECENT);
-        let recent = recent.map(|&(_, offset)| offset.saturating_sub(baseline)).max().unwrap_or(0);
-        let covered = covered.saturating_sub(baseline).min(recent.saturating_mul(RECENT_PERCENT) / 100);
+        let bound = |span: Duration| {
+            let recent = self.window.iter().rev().take_while(|&&(at, _)| now.since(at) <= span);
+            let most = recent.map(|&(_, offset)| offset.saturating_sub(baseline)).max().unwrap_or(0);
+            most.saturating_mul(RECENT_PERCENT) / 100
+        };
+        let (soon, later) = (bound(RECENT_AFTER_ONE), bound(RECENT));
+        let once = later > soon && self.bursts(baseline.saturating_add(soon + micros(MARGIN))) < 2;
+        let covered = covered.saturating_sub(baseline).min(if once { soon } else { later });
         let wanted = covered.saturating_add(micros(MARGIN)).min(micros(MAX_DELAY));
         let elapsed = micros(now.since(self.updated).min(RELEASE));
         self.updated = now;
@@ -96,6 +105,13 @@ impl NetworkDelay {
         } else {
             self.target - (self.target - wanted) * elapsed / (elapsed + micros(RELEASE))
         };
+    }
+
+    /// How many times packets came later than `offset`.
+    fn bursts(&self, offset: i64) -> usize {
+        let mut last = None;
+        let late = self.window.iter().filter(|&&(_, late)| late > offset);
+        late.filter(|&&(at, _)| last.replace(at).is_none_or(|last| at.since(last) > APART)).count()
     }
 
     /// The smallest offset of the last seconds; `None` before the first packet.
@@ -156,7 +172,7 @@ mod tests {
     #[test]
     fn the_target_covers_nearly_all_packets() {
         let network = after((0..500).map(|i| i * 7 % 30));
-        assert!((33_000..=35_000).contains(&network.target()), "{}", network.target());
+        assert!((37_000..=39_000).contains(&network.target()), "{}", network.target());
     }
 
     #[test]
@@ -164,6 +180,17 @@ mod tests {
         let delays = |n| (0..n).map(|i| if i < 100 { 10 } else { 150 });
         assert!(after(delays(400)).target() > 140_000);
         assert!(after(delays(100 + 50 * 14)).target() < 15_000);
+    }
+
+    #[test]
+    fn a_lone_burst_is_over_after_a_second_and_one_of_several_is_not() {
+        let delays = |bursts: u64| {
+            move |i: u64| if i / 100 < bursts && (80..95).contains(&(i % 100)) { 250 } else { 20 }
+        };
+        // 1.2 s after the last of one or of two bursts, which are 2 s apart.
+        let late = |bursts: u64| after((0..bursts * 100 + 60).map(delays(bursts))).target();
+        assert!(late(1) < 150_000, "{}", late(1));
+        assert!(late(2) > 220_000, "{}", late(2));
     }
 
     #[test]
