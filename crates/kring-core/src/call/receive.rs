@@ -133,9 +133,10 @@ impl Call {
         while self.phase != Phase::Over {
             let frame = match self.line.reader.next(MAX_CONTROL) {
                 Ok(Some(frame)) => frame,
-                Ok(None) => return,
+                Ok(None) => return self.turnover.half_message(self.line.reader.is_half(), now),
                 Err(_) => return self.violation("an overlong control message"),
             };
+            self.turnover.half_message(false, now);
             let Ok(plaintext) = self.line.channel.open(frame) else {
                 return self.violation("a control message that does not open");
             };
