@@ -135,7 +135,24 @@ pub(crate) const DEVICES: &[Need] = &[
         ["gstreamer1.0-pipewire", "pipewire-gstreamer", "gst-plugin-pipewire", ""],
     ),
 ];
-/// Elsewhere that test is left out.
+/// A key store that a test may open, on a bus of its own.
+#[cfg(target_os = "linux")]
+pub(crate) const KEY_STORE: &[Need] = &[
+    package(
+        &["gnome-keyring-daemon"],
+        "a key store, for a test of secrets that are sealed with its key",
+        ["gnome-keyring", "gnome-keyring", "gnome-keyring", ""],
+    ),
+    package(
+        &["dbus-run-session"],
+        "the bus on which it is asked",
+        ["dbus-daemon", "dbus-daemon", "dbus", ""],
+    ),
+];
+
+/// Elsewhere these tests are left out.
+#[cfg(not(target_os = "linux"))]
+pub(crate) const KEY_STORE: &[Need] = &[];
 #[cfg(not(target_os = "linux"))]
 pub(crate) const DEVICES: &[Need] = &[];
 

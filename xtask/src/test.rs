@@ -34,12 +34,14 @@ impl Options {
     }
 }
 
-/// What is off by default and tested all the same: the pure-Rust provider, and the test that opens a capture's TLS.
-const FEATURES: &str = "kring-core/pure-rust,kring/dangerous-key-log";
+/// What is off by default and tested all the same: the pure-Rust provider, the test that opens a capture's TLS, and the system's
+/// key store.
+const FEATURES: &str = "kring-core/pure-rust,kring/dangerous-key-log,kring/os-key-store";
 
 /// Runs the tests.
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
-    needs::ensure(&[needs::NATIVE, needs::DEVICES, &[Need::TSHARK, Need::NEXTEST]].concat(), options.yes)?;
+    let tools = &[Need::TSHARK, Need::NEXTEST];
+    needs::ensure(&[needs::NATIVE, needs::DEVICES, needs::KEY_STORE, tools].concat(), options.yes)?;
     let mut steps = Steps::new("test");
     steps.run(
         "tests",

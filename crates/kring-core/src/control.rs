@@ -3,12 +3,16 @@
 //! Guarantee: decoding is bounded and passes over what it does not know, and no message can open a device: there is
 //! none that asks for it.
 
+use crate::contact::{ContactOffer, decode_reach, encode_reach};
 use crate::crypto::{Provider, Secret32};
 use crate::handshake::{HandshakeError, Renew, Renewed};
 use crate::keys::{REPORT_TRACK, SenderKey};
 use crate::offer::{Offer, TrackState};
+use crate::passcode::DoorMessage;
+use crate::verify::CodeMessage;
 use crate::wire::{self, Fields, Malformed};
 use std::fmt;
+use std::net::SocketAddr;
 use zeroize::Zeroizing;
 
 /// Why a call ends or does not come about, as told to the other side.
@@ -33,6 +37,8 @@ pub enum Reason {
     NoCommonCodec,
     /// Nothing was heard of the other side for too long.
     Vanished,
+    /// The caller was not let in: a passcode, or a person, stands before.
+    NotAdmitted,
     /// A reason that this version does not know.
     Other(u64),
 }
@@ -51,6 +57,7 @@ impl Reason {
             Reason::ProtocolError => 6,
             Reason::NoCommonCodec => 7,
             Reason::Vanished => 8,
+            Reason::NotAdmitted => 9,
             Reason::Other(code) => code,
         }
     }
@@ -68,6 +75,7 @@ impl Reason {
             6 => Reason::ProtocolError,
             7 => Reason::NoCommonCodec,
             8 => Reason::Vanished,
+            9 => Reason::NotAdmitted,
             code => Reason::Other(code),
         }
     }
@@ -85,6 +93,7 @@ impl fmt::Display for Reason {
             Reason::ProtocolError => "protocol error",
             Reason::NoCommonCodec => "no codec in common",
             Reason::Vanished => "connection lost",
+            Reason::NotAdmitted => "not let in",
             Reason::Other(code) => return write!(f, "ended for reason {code}"),
         })
     }
@@ -117,6 +126,12 @@ pub(crate) enum Message {
     KeyTaken {
         rotation: u8,
     },
+    /// Of the exchange that gives the call its code.
+    Code(CodeMessage),
+    /// Before it rings.
+    Door(DoorMessage),
+    Contact(Box<ContactOffer>),
+    Reach(Vec<SocketAddr>),
 }
 
 const T_RINGING: u64 = 1;
@@ -132,11 +147,14 @@ const T_RENEW: u64 = 30;
 const T_RENEWED: u64 = 31;
 const T_SWITCHED: u64 = 32;
 const T_KEY_TAKEN: u64 = 34;
+// 10 to 12 are in `verify/exchange.rs`, 13 to 18 in `passcode/message.rs`.
+const T_CONTACT: u64 = 20;
+const T_REACH: u64 = 21;
 
 impl Message {
     /// Whether the channel has to be rekeyed after it.
     pub(crate) fn carries_secret(&self) -> bool {
-        matches!(self, Message::SenderKey(_) | Message::Renew(_))
+        matches!(self, Message::SenderKey(_) | Message::Renew(_) | Message::Contact(_))
     }
 
     /// One field, and sometimes a meaningless one beside it.
@@ -199,6 +217,16 @@ impl Message {
                 wire::put_number(1, (*rotation).into(), &mut value);
                 T_KEY_TAKEN
             }
+            Message::Code(message) => message.encode(&mut value),
+            Message::Door(message) => message.encode(&mut value),
+            Message::Contact(offer) => {
+                offer.encode(&mut value);
+                T_CONTACT
+            }
+            Message::Reach(addresses) => {
+                encode_reach(addresses, &mut value);
+                T_REACH
+            }
         };
         let mut out = Zeroizing::new(Vec::with_capacity(value.len() + 32));
         wire::put(kind, &value, &mut out);
@@ -247,6 +275,8 @@ impl Message {
             }
             T_KEYFRAME_REQUEST => Message::KeyframeRequest { track: track(numbers()?[1])? },
             T_RECORDING => Message::Recording(numbers()?[1].ok_or(Malformed)? != 0),
+            T_CONTACT => Message::Contact(Box::new(ContactOffer::decode(value)?)),
+            T_REACH => Message::Reach(decode_reach(value)?),
             T_SENDER_KEY => {
                 let n = numbers()?;
                 let (secret, signature) = secret_and_bytes(value)?;
@@ -275,7 +305,11 @@ impl Message {
             T_KEY_TAKEN => Message::KeyTaken {
                 rotation: numbers()?[1].and_then(|n| n.try_into().ok()).ok_or(Malformed)?,
             },
-            _ => return Ok(None),
+            _ => {
+                let code = CodeMessage::decode(kind, value)?.map(Message::Code);
+                let door = DoorMessage::decode(kind, value)?.map(Message::Door);
+                return Ok(code.or(door));
+            }
         }))
     }
 }

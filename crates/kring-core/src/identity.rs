@@ -5,9 +5,11 @@
 
 use crate::crypto::{CryptoError, Provider, Secret32, kdf, random_secret};
 use crate::time::WallTime;
+use data_encoding::HEXLOWER_PERMISSIVE;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::str::FromStr;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
@@ -78,6 +80,23 @@ impl fmt::Display for Fingerprint {
         Ok(())
     }
 }
+
+impl FromStr for Fingerprint {
+    type Err = FingerprintError;
+
+    /// Reads 40 hexadecimal digits; blanks are passed over.
+    fn from_str(text: &str) -> Result<Fingerprint, FingerprintError> {
+        // More than twice as long as any is nothing to look at.
+        let digits: String = text.chars().take(100).filter(|c| !c.is_whitespace()).collect();
+        let bytes = HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok();
+        bytes.and_then(|b| b.try_into().ok()).map(Fingerprint).ok_or(FingerprintError)
+    }
+}
+
+/// That text is no fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a fingerprint: ten groups of four hexadecimal digits, as `kring id` shows it")]
+pub struct FingerprintError;
 
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -354,6 +373,17 @@ mod tests {
         assert_eq!(back.public(), id.public());
         assert_eq!(back.noise_key().public, id.noise_key().public);
         assert_eq!(back.noise.len(), 2);
+    }
+
+    #[test]
+    fn a_fingerprint_reads_as_it_is_shown_and_nothing_else_does() {
+        let shown = identity().fingerprint();
+        for text in [shown.to_string(), shown.to_string().replace(' ', "").to_uppercase()] {
+            assert_eq!(text.parse(), Ok(shown));
+        }
+        for text in ["", "Anna", "00", &format!("{shown} 00"), &"0".repeat(200)] {
+            assert_eq!(text.parse::<Fingerprint>(), Err(FingerprintError), "{text}");
+        }
     }
 
     #[test]

@@ -122,13 +122,15 @@ impl Offer {
 }
 
 /// Names come from the other side and end on terminals: no control characters, no overlong ones.
+/// Whether `c` steers a terminal or turns the direction of writing: Unicode's Cc, its line and paragraph separators, and
+/// all of Bidi_Control.
+pub(crate) fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn clean_name(name: &str) -> String {
-    // Unicode's Cc, its line and paragraph separators, and all of Bidi_Control.
-    let odd = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    name.chars().filter(|c| !odd(*c)).take(MAX_NAME).collect()
+    name.chars().filter(|c| !steers(*c)).take(MAX_NAME).collect()
 }
 
 fn codec(value: &[u8]) -> Result<String, Malformed> {

@@ -17,12 +17,13 @@
 //!
 //! Fields: 4 = IPv4 address (4) and port (2); 6 = IPv6 address (16) and port (2).
 
+use crate::address::{self, NoAddress};
 use crate::crypto::{CryptoError, Provider, Secret32, kdf};
 use crate::identity::{Fingerprint, Identity};
 use crate::time::WallTime;
-use data_encoding::{BASE32_NOPAD, Encoding};
+use data_encoding::{BASE32_NOPAD, Encoding, HEXLOWER_PERMISSIVE};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -31,12 +32,11 @@ const PREFIX: &str = "kring1";
 const FIXED: usize = 1 + 32 + 20 + 16 + 4;
 /// Longest ticket text that is looked at, in characters.
 pub const MAX_TEXT: usize = 1024;
-/// Most addresses in a ticket.
-pub const MAX_ADDRESSES: usize = 8;
+pub use crate::address::MAX_ADDRESSES;
 /// How long a ticket holds unless said otherwise: one day.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-fn base32() -> Encoding {
+pub(crate) fn base32() -> Encoding {
     // One alphabet for both cases; the encoder writes lower case.
     let mut spec = data_encoding::Specification::new();
     spec.symbols.push_str("abcdefghijklmnopqrstuvwxyz234567");
@@ -54,6 +54,22 @@ impl fmt::Display for TicketId {
         self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
     }
 }
+
+impl FromStr for TicketId {
+    type Err = TicketIdError;
+
+    /// Reads 16 hexadecimal digits.
+    fn from_str(text: &str) -> Result<TicketId, TicketIdError> {
+        let bytes =
+            Some(text).filter(|t| t.len() == 16).and_then(|t| HEXLOWER_PERMISSIVE.decode(t.as_bytes()).ok());
+        bytes.and_then(|b| b.try_into().ok()).map(TicketId).ok_or(TicketIdError)
+    }
+}
+
+/// That text is no ticket's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a ticket's id: 16 hexadecimal digits, as the list of tickets shows it")]
+pub struct TicketIdError;
 
 impl fmt::Debug for TicketId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,22 +115,18 @@ impl Ticket {
         body.extend_from_slice(&*secret);
         body.extend_from_slice(&u32::try_from(expires.0).unwrap_or(u32::MAX).to_be_bytes());
         for address in addresses {
-            match address.ip() {
-                IpAddr::V4(ip) => {
-                    body.extend_from_slice(&[4, 6]);
-                    body.extend_from_slice(&ip.octets());
-                }
-                IpAddr::V6(ip) => {
-                    body.extend_from_slice(&[6, 18]);
-                    body.extend_from_slice(&ip.octets());
-                }
-            }
-            body.extend_from_slice(&address.port().to_be_bytes());
+            address::put(*address, &mut body);
         }
         Ticket::from_body(body)
     }
 
-    fn from_body(body: Zeroizing<Vec<u8>>) -> Result<Ticket, TicketError> {
+    /// As it is kept in files.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Reads a body that is whole.
+    pub(crate) fn from_body(body: Zeroizing<Vec<u8>>) -> Result<Ticket, TicketError> {
         if body.len() < FIXED {
             return Err(TicketError::Truncated);
         }
@@ -127,7 +139,7 @@ impl Ticket {
         while let Some((&[kind, len], rest)) = fields.split_first_chunk::<2>() {
             let (value, rest) = rest.split_at_checked(len.into()).ok_or(TicketError::Truncated)?;
             fields = rest;
-            if let Some(address) = address(kind, value)? {
+            if let Some(address) = address::read(kind, value)? {
                 if addresses.len() == MAX_ADDRESSES {
                     return Err(TicketError::Addresses { came: MAX_ADDRESSES + 1 });
                 }
@@ -198,25 +210,6 @@ impl Ticket {
     pub fn to_qr_text(&self) -> String {
         self.to_string().to_ascii_uppercase()
     }
-}
-
-fn address(kind: u8, value: &[u8]) -> Result<Option<SocketAddr>, TicketError> {
-    let (ip, port): (IpAddr, &[u8]) = match kind {
-        4 => {
-            let (ip, port) = value.split_first_chunk::<4>().ok_or(TicketError::Field { kind })?;
-            (Ipv4Addr::from(*ip).into(), port)
-        }
-        6 => {
-            let (ip, port) = value.split_first_chunk::<16>().ok_or(TicketError::Field { kind })?;
-            (Ipv6Addr::from(*ip).into(), port)
-        }
-        _ => return Ok(None),
-    };
-    let port = u16::from_be_bytes(port.try_into().map_err(|_| TicketError::Field { kind })?);
-    if port == 0 {
-        return Err(TicketError::Field { kind });
-    }
-    Ok(Some(SocketAddr::new(ip, port)))
 }
 
 impl fmt::Display for Ticket {
@@ -342,6 +335,12 @@ pub enum TicketError {
     Crypto(#[from] CryptoError),
 }
 
+impl From<NoAddress> for TicketError {
+    fn from(NoAddress(kind): NoAddress) -> TicketError {
+        TicketError::Field { kind }
+    }
+}
+
 #[cfg(all(test, feature = "aws-lc"))]
 mod tests {
     use super::*;
@@ -369,6 +368,7 @@ mod tests {
                 (t.id(), t.expires(), t.fingerprint())
             );
             assert_eq!(*back.psk0(), *t.psk0());
+            assert_eq!(back.id().to_string().parse(), Ok(t.id()));
         }
     }
 
@@ -417,6 +417,13 @@ mod tests {
         let mut flagged = t.body.to_vec();
         flagged[0] = 0x80;
         assert_eq!(text_of(&flagged).parse::<Ticket>().err(), Some(TicketError::Flags { came: 0x80 }));
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        for text in ["", "0123", "0123456789abcdeg", "0123456789abcdef0"] {
+            assert_eq!(text.parse::<TicketId>(), Err(TicketIdError), "{text}");
+        }
     }
 
     #[test]

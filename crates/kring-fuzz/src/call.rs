@@ -1,19 +1,21 @@
 //! Two calls in one process, and a network and two people that do whatever the bytes say.
 //!
 //! Guarantee that is checked: whatever one side or the network does, the other keeps its bound on memory, tells of
-//! one end at most, plays nothing that was not sealed for it, or twice, and opens a device only where its own user has
-//! consented, and for no longer than they talk.
+//! one end at most, plays nothing that was not sealed for it, or twice, or by somebody with a changed key, and opens a device
+//! only where its own user has consented, and for no longer than they talk.
 
 use std::time::Duration;
 
 use kring_capture::{Consent, Kind};
 use kring_core::call::{Call, Event, KeyLifetimes, MAX_MEMORY, Picture};
+use kring_core::contact::ContactKeyId;
 use kring_core::control::Reason;
 use kring_core::handshake::Role;
 use kring_core::media::audio::{Bundle, Copies};
 use kring_core::media::{FrameHeader, MAX_FRAME};
 use kring_core::offer::TrackState;
 use kring_core::time::Time;
+use kring_core::verify::{Pin, Trust};
 
 use crate::input::{Input, damage};
 use crate::world::{WORLD, offer, pair};
@@ -41,6 +43,9 @@ struct Side {
     open: bool,
     /// Something was done that the protocol may end the call for.
     disturbed: bool,
+    /// It wants a secret by which the two can call each other again.
+    offered: bool,
+    secret: Option<ContactKeyId>,
 }
 
 impl Side {
@@ -54,6 +59,8 @@ impl Side {
             consent: None,
             open: false,
             disturbed: false,
+            offered: false,
+            secret: None,
         }
     }
 }
@@ -86,7 +93,7 @@ impl Two {
         // The top bit says who acts.
         let (me, now) = (usize::from(op >> 7), self.now);
         let side = &mut self.sides[me];
-        match op & 0x1f {
+        match op & 0x3f {
             0 => self.now += Duration::from_millis(u64::from(input.u8())),
             1 => self.now += Duration::from_millis(u64::from(input.u16())),
             2 => {
@@ -170,6 +177,29 @@ impl Two {
             }
             30 => {
                 side.call.picture_feedback(input.u8() & 15);
+            }
+            31 if input.flag() => {
+                // Whom this side expects: nobody, the one who is there, or somebody else.
+                let (pinned, verified) = (input.below(4), input.flag());
+                let identity = if pinned == 1 { side.call.peer() } else { Some([7; 32].into()) };
+                let pin = identity.filter(|_| pinned > 0).map(|identity| Pin { identity, verified });
+                side.call.expect(pin);
+                let changed = matches!(side.call.trust(), Some(Trust::KeyChanged { .. }));
+                assert_eq!(changed, pinned > 1, "another than the expected one is noticed");
+            }
+            31 if input.flag() => {
+                side.call.accept_changed_key();
+                assert!(side.call.trust().is_none_or(|trust| trust.has_media()));
+            }
+            31 => side.call.mark_verified(),
+            32 if input.flag() => {
+                let identity = if me == 0 { &WORLD.caller } else { &*WORLD.callee };
+                side.offered |= side.call.is_talking();
+                side.call.offer_contact(identity).expect("the seeded provider never fails");
+            }
+            32 => {
+                let addresses = &WORLD.ticket.addresses()[..input.below(3)];
+                side.call.tell_addresses(&addresses.repeat(usize::from(input.u8() & 7)));
             }
             _ => {
                 for side in &mut self.sides {
@@ -275,6 +305,9 @@ impl Two {
             assert!(stats.datagrams_lost < 1 << 62 && stats.jitter_us < 1 << 40);
             crate::parse::check_offer(side.call.peer_offer());
             assert!(!side.open || side.call.is_talking(), "a device is open and nobody talks");
+            if let (Some(code), Some(other)) = (side.call.code(), peer.call.code()) {
+                assert!(code == other || side.disturbed || peer.disturbed, "two codes in one call");
+            }
             if side.call.is_talking() {
                 assert!(side.consent.is_some(), "talking without consent");
                 let answered = self.answered || side.disturbed;
@@ -300,6 +333,14 @@ impl Side {
             if let Event::KeyframeRequested { track } = event {
                 assert!(track < 15);
             }
+            if let Event::Reach(addresses) = &event {
+                assert!(addresses.len() <= 8 && addresses.iter().all(|a| a.port() != 0));
+            }
+            if event == Event::ContactKey {
+                assert!(self.offered && self.secret.is_none(), "a secret that nobody wanted, or another");
+                self.secret = self.call.take_contact_key().map(|key| key.id());
+                assert!(self.secret.is_some());
+            }
             count += 1;
             assert!(count <= 257, "events without bound");
         }
@@ -308,6 +349,7 @@ impl Side {
 
     fn frames(&mut self) {
         while let Some(frame) = self.call.poll_frame() {
+            assert!(self.call.trust().is_some_and(|trust| trust.has_media()), "media of somebody else");
             assert!(frame.payload.len() <= MAX_FRAME && frame.track < 15);
             assert!(self.call.role() == Role::Caller || frame.arrived >= Time::ZERO);
             // An info has 7 bytes with sound and 6 with pictures: what is sealed as one and announced as the other
@@ -344,6 +386,9 @@ pub fn call(data: &[u8]) {
         two.settle();
     }
     assert!(two.sides.iter().all(|side| side.call.is_over()), "a call without a peer goes on");
+    if let [Some(a), Some(b)] = two.sides.each_ref().map(|side| side.secret) {
+        assert!(a == b || two.sides.iter().any(|side| side.disturbed), "two secrets of one call");
+    }
     // And then nothing reaches it.
     let now = two.now;
     let before = two.sides[0].call.held();

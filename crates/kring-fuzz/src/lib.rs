@@ -8,23 +8,29 @@
 #![forbid(unsafe_code)]
 
 mod call;
+mod door;
 mod files;
 mod handshake;
 mod input;
+mod lists;
 mod media;
 pub mod mutate;
 mod parse;
 mod rate;
 pub mod seeds;
+mod verify;
 mod world;
 
 pub use call::call;
+pub use door::door;
 pub use files::{wav, y4m};
 pub use handshake::{accept, confirm, dial};
+pub use lists::{contacts, passcodes, tickets};
 pub use media::{jitter, reassembler, video_buffer};
 pub use parse::{bundle, certificate, control, frame_header, identity, offer, packet, report, ticket};
 pub use rate::rate;
-pub use world::{offer as an_offer, pair};
+pub use verify::{code, scan};
+pub use world::{certificate_of, offer as an_offer, pair, pair_at};
 
 /// What a target does with its bytes.
 pub type Run = fn(&[u8]);
@@ -36,18 +42,24 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("bundle", bundle),
     ("call", call),
     ("certificate", certificate),
+    ("code", code),
     ("confirm", confirm),
+    ("contacts", contacts),
     ("control", control),
     ("dial", dial),
+    ("door", door),
     ("frame_header", frame_header),
     ("identity", identity),
     ("jitter", jitter),
     ("offer", offer),
     ("packet", packet),
+    ("passcodes", passcodes),
     ("rate", rate),
     ("reassembler", reassembler),
     ("report", report),
+    ("scan", scan),
     ("ticket", ticket),
+    ("tickets", tickets),
     ("video_buffer", video_buffer),
     ("wav", wav),
     ("y4m", y4m),

@@ -1,9 +1,14 @@
 //! What the fuzzer starts from: valid inputs, and some that are known to be nasty.
 
-use kring_core::fuzzing;
+use kring_core::contact::Contacts;
+use kring_core::fuzzing::{self, contact_key};
+use kring_core::identity::PublicIdentity;
+use kring_core::issued::IssuedTickets;
 use kring_core::media::{FrameHeader, Packetiser};
+use kring_core::passcode::PasscodeBook;
 use kring_core::time::{Time, WallTime};
 use kring_core::varint;
+use kring_core::verify::{SafetyNumber, SafetyScan};
 
 use crate::world::{NOW, WORLD, offer};
 
@@ -38,6 +43,7 @@ pub fn all() -> Vec<Seed> {
     let mut seeds = Vec::new();
     let mut add = |target, name: &str, bytes: Vec<u8>| seeds.push(Seed { target, name: name.into(), bytes });
     tickets(&mut add);
+    lists(&mut add);
     identities(&mut add);
     handshakes(&mut add);
     controls(&mut add);
@@ -45,6 +51,8 @@ pub fn all() -> Vec<Seed> {
     bundles(&mut add);
     machines(&mut add);
     calls(&mut add);
+    verification(&mut add);
+    doors(&mut add);
     files(&mut add);
     seeds
 }
@@ -68,6 +76,41 @@ fn tickets(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add("ticket", "body-with-port-zero", [&body[..], &[4, 6, 192, 0, 2, 1, 0, 0]].concat());
     let many = [4, 6, 192, 0, 2, 1, 17, 81].repeat(9);
     add("ticket", "body-with-nine-addresses", [&body, &many[..]].concat());
+}
+
+fn lists(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    let mut tickets = IssuedTickets::default();
+    add("tickets", "none", tickets.encode().to_vec());
+    tickets.add(&WORLD.ticket, true, NOW);
+    let one = tickets.encode().to_vec();
+    let without_sum = one[..one.len() - 8].to_vec();
+    add("tickets", "valid", one.clone());
+    add("tickets", "without-checksum", without_sum.clone());
+    add("tickets", "cut", one[..40].to_vec());
+    let mut counted = without_sum;
+    (counted[9], counted[10]) = (0xff, 0xff);
+    add("tickets", "more-than-there-are", counted);
+
+    let mut contacts = Contacts::default();
+    add("contacts", "none", contacts.encode().to_vec());
+    let (known, named) = (WORLD.caller.public(), WORLD.ticket.clone());
+    let kept = contacts.keep("Anna", known, Some(contact_key(1, 1)), named.addresses(), NOW);
+    contacts.renewed(&known, Some(contact_key(2, 2)), &[], NOW);
+    let added = contacts.add("Ben", named, NOW);
+    assert!(kept.is_ok() && added.is_ok(), "the names are free");
+    contacts.block(PublicIdentity::from([9; 32]).fingerprint(), NOW);
+    let two = contacts.encode().to_vec();
+    let without_sum = two[..two.len() - 8].to_vec();
+    add("contacts", "valid", two.clone());
+    add("contacts", "without-checksum", without_sum.clone());
+    add("contacts", "cut", two[..100].to_vec());
+    let mut named_alike = without_sum.clone();
+    let at = named_alike.windows(3).position(|w| w == b"Ben").unwrap_or_default();
+    named_alike[at..at + 3].copy_from_slice(b"an\n");
+    add("contacts", "a-name-with-a-line-break", named_alike);
+    let mut flags = without_sum;
+    flags[11 + 2 + 4 + 20] = 0x84;
+    add("contacts", "unknown-flags", flags);
 }
 
 fn identities(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
@@ -169,6 +212,26 @@ fn controls(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add("control", "renewed", renewal(31));
     add("control", "switched", field(32, b""));
     add("control", "key-taken", field(34, &one));
+    add("control", "code-commitment", field(10, &field(1, &[5; 32])));
+    add("control", "code-nonce", [field(11, &field(1, &[5; 32])), field(33, b"grease")].concat());
+    add("control", "code-reveal", field(12, &field(1, &[5; 32])));
+    add("control", "code-reveal-short", field(12, &field(1, &[5; 31])));
+    let own = fuzzing::certificate_of(&WORLD.caller);
+    let offered = [field(1, &[6; 32]), field(2, &own)].concat();
+    add("control", "contact", field(20, &offered));
+    add("control", "contact-without-certificate", field(20, &field(1, &[6; 32])));
+    let address = [4, 6, 192, 0, 2, 1, 17, 81];
+    let six = [&[6, 18][..], &[0x20; 16], &[17, 81]].concat();
+    add("control", "reach", field(21, &[&address[..], &six, &field(99, b"later")].concat()));
+    add("control", "reach-nine", field(21, &address.repeat(9)));
+    add("control", "reach-port-zero", field(21, &[4, 6, 192, 0, 2, 1, 0, 0]));
+    add("control", "passcode-wanted", field(13, b""));
+    add("control", "passcode-share", field(14, &field(1, &[5; 32])));
+    add("control", "passcode-answer", field(15, &field(1, &[5; 32])));
+    add("control", "passcode-tag", field(16, &field(1, &[5; 64])));
+    add("control", "passcode-tag-of-the-callee", field(17, &field(1, &[5; 64])));
+    add("control", "passcode-tag-short", field(16, &field(1, &[5; 32])));
+    add("control", "wait", field(18, b""));
     add("control", "two-in-one", [field(1, b""), field(9, &one)].concat());
     add("control", "unknown", field(64, &one));
 
@@ -354,7 +417,81 @@ fn calls(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
         "large-pictures",
         with(&[23, 248, 1, 1, 23, 248, 1, 0, 23, 100, 1, 0, 11, 28, 0x80 | 11, 28]),
     );
+    let code = |kind: u8| [&[25, 0, 36, kind, 34, 1, 32][..], &[5; 32]].concat();
+    add("call", "code-again", with(&[&code(10)[..], &[28]].concat()));
+    add("call", "code-forged", [&code(10)[..], &[0x80 | 2, 0x80 | 28], &code(12), &[0x80 | 2, 28]].concat());
+    add("call", "code-from-the-wrong-side", {
+        let mut code = code(10);
+        code[0] |= 0x80;
+        [&code[..], &[28, 28]].concat()
+    });
+    add("call", "code-never-comes", vec![12, 1, 90, 0, 28, 28]);
+    add(
+        "call",
+        "key-changed",
+        with(&[&[31, 1, 3, 0][..], &sound, &[11, 28, 31, 0, 1, 28], &sound, &[28, 31, 0, 0, 28]].concat()),
+    );
+    add(
+        "call",
+        "key-changed-while-it-rings",
+        vec![0x80 | 31, 1, 2, 1, 28, 0x80 | 13, 28, 0x80 | 31, 0, 1, 0x80 | 13, 28],
+    );
+    add("call", "contacts", with(&[32, 1, 0x80 | 32, 1, 32, 0, 2, 1, 28, 28]));
+    add(
+        "call",
+        "contacts-too-early",
+        vec![28, 32, 1, 32, 0, 2, 1, 28, 0x80 | 13, 0x80 | 32, 1, 28, 32, 1, 28],
+    );
     add("call", "network-gone", with(&[16, 0, 28, 0x80 | 16, 1, 3]));
+}
+
+fn verification(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    // To the callee, to the caller, to the callee.
+    add("code", "whole", vec![0, 0x80, 0, 0x80]);
+    add("code", "in-the-middle", vec![1, 0x80, 0, 0x80]);
+    add("code", "replayed", vec![0, 0x82, 0x80, 0, 0x82, 0x80, 0x80]);
+    add("code", "damaged", vec![0, 0x80, 0, 0x83, 0, 0, 20, 1, 0]);
+    add("code", "given-up", vec![0, 0x84, 0x80, 4, 0, 0x80]);
+    add("code", "forged", vec![0, 0x80, 0x85, 2, 9, 5, 1, 9, 0x85, 2, 9]);
+    add("code", "garbage", vec![0, 6, 4, 10, 2, 1, 0, 0x87, 1, 10]);
+
+    let (own, peer) = (WORLD.caller.public(), WORLD.callee.public());
+    let scan = SafetyScan::new(own, peer);
+    add("scan", "valid", scan.to_string().into_bytes());
+    add("scan", "qr-code", format!(" {}\n", scan.to_qr_text()).into_bytes());
+    add("scan", "cut", scan.to_string().into_bytes()[..80].to_vec());
+    add("scan", "not-ascii", "kringid\u{e9}aaa".into());
+    add("scan", "number", SafetyNumber::of(&own, &peer).to_string().into_bytes());
+}
+
+fn doors(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    // Both are fed, the right passcode is entered, both are fed, the guess is counted, and so on.
+    add("door", "right", vec![0, 0x80, 0, 6, 1, 0x80, 7, 1, 0, 0x80, 0, 10, 0]);
+    add("door", "wrong", vec![0, 0x80, 0, 6, 0, 0x80, 7, 1, 0, 0x80, 0, 10, 0]);
+    add("door", "one-too-many", vec![0, 0x80, 0, 6, 1, 0x80, 7, 0, 0, 8, 0, 10, 0]);
+    add("door", "lobby", vec![1, 0x80, 0, 8, 0, 10, 0, 0x80, 0]);
+    add("door", "refused", vec![1, 0x80, 0, 9, 1, 0]);
+    add("door", "forged-tag", vec![0, 0x80, 0, 6, 0, 0x80, 7, 1, 11, 3, 9, 0x80, 0x80]);
+    add("door", "forged-share", vec![0, 0x80, 0, 11, 1, 0, 0x80, 7, 1, 0, 0x80]);
+    add("door", "callee-without-the-passcode", vec![0, 0, 6, 1, 0x80 | 11, 2, 9, 0x80 | 11, 4, 9, 0, 0]);
+    add("door", "asked-twice", vec![0, 0, 0x80 | 11, 0, 0, 0]);
+    add("door", "damaged", vec![0, 0x80, 0, 6, 1, 0x85, 0, 0, 40, 9, 0, 0x80, 7, 1]);
+    add("door", "time", vec![0, 0x80, 0, 13, 255, 255, 6, 1, 0x80]);
+
+    let mut book = PasscodeBook::default();
+    add("passcodes", "empty", book.encode().to_vec());
+    book.set(WORLD.ticket.id(), WORLD.ticket.expires(), fuzzing::passcode_key([7; 32]));
+    add("passcodes", "fresh", book.encode().to_vec());
+    for who in [&WORLD.caller, &WORLD.caller, &*WORLD.callee] {
+        let _ = book.guess(WORLD.ticket.id(), &who.fingerprint());
+    }
+    let guessed = book.encode().to_vec();
+    add("passcodes", "guessed", guessed.clone());
+    add("passcodes", "without-checksum", guessed[..guessed.len() - 8].to_vec());
+    // Four guesses of one identity.
+    let mut four = guessed[..guessed.len() - 8].to_vec();
+    four[11 + 49 + 20] = 4;
+    add("passcodes", "too-many-guesses", four);
 }
 
 fn files(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use kring_core::call::{Call, Timeouts};
+use kring_core::call::{Call, Door, Timeouts};
 use kring_core::crypto::Provider;
 use kring_core::crypto::pure::Pure;
 use kring_core::handshake::{Accept, Acceptor, Binding, Dial, Progress};
@@ -81,6 +81,15 @@ impl World {
 /// If an undisturbed handshake fails.
 #[must_use]
 pub fn pair() -> [Call; 2] {
+    pair_at(None)
+}
+
+/// The same with the caller in front of a door, if there is one.
+///
+/// # Panics
+/// If an undisturbed handshake fails.
+#[must_use]
+pub fn pair_at(door: Option<Door>) -> [Call; 2] {
     let world = &*WORLD;
     let mut acceptor = world.acceptor();
     let mut accept = Accept::new(BINDING);
@@ -96,8 +105,17 @@ pub fn pair() -> [Call; 2] {
     };
     let timeouts = Timeouts::default();
     let caller = Call::new(session, &world.caller, &offer("Anna"), timeouts, Time::ZERO);
-    let callee = Call::new(*answered, &world.callee, &Offer::default(), timeouts, Time::ZERO);
+    let callee = match door {
+        Some(door) => Call::at_the_door(*answered, &world.callee, door, timeouts, Time::ZERO),
+        None => Call::new(*answered, &world.callee, &Offer::default(), timeouts, Time::ZERO),
+    };
     [caller, callee].map(|call| call.expect("a proven session makes a call"))
+}
+
+/// The certificate of one of the two, the caller's first.
+#[must_use]
+pub fn certificate_of(side: usize) -> Vec<u8> {
+    kring_core::fuzzing::certificate_of([&WORLD.caller, &*WORLD.callee][side])
 }
 
 /// A microphone and a camera.

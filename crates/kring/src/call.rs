@@ -7,6 +7,7 @@ use crate::stats::Stats;
 use kring_core::control::Reason;
 use kring_core::identity::PublicIdentity;
 use kring_core::offer::{TrackInfo, TrackState};
+use kring_core::passcode::Passcode;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +19,7 @@ use tokio::task::JoinHandle;
 /// done, [`hang_up`](Call::hang_up).
 #[must_use = "dropping a call hangs up"]
 pub struct Call {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     task: Option<JoinHandle<()>>,
 }
 
@@ -77,6 +78,13 @@ impl Call {
         if let Some(task) = self.task.take() {
             let _ = task.await;
         }
+    }
+
+    /// Gives the callee the passcode that goes with the ticket, at once or when it is asked for
+    /// ([`Event::PasscodeWanted`]). There is one try in a call; whoever dials again has another.
+    pub fn enter_passcode(&self, passcode: Passcode) {
+        *self.shared.passcode.lock().expect("nothing panics with this lock held") = Some(passcode);
+        self.shared.wake.notify_one();
     }
 
     /// Mutes or unmutes this side's microphone; the other side is told.

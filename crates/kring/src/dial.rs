@@ -10,12 +10,15 @@ use crate::event::End;
 use crate::media::Media;
 use crate::shared::Shared;
 use kring_core::call::{Call, EndedBy};
+use kring_core::contact::{Contact, ContactKey};
 use kring_core::handshake::{Binding, DEADLINE, Dial, EXPORTER_LABEL, HandshakeError};
-use kring_core::identity::Fingerprint;
+use kring_core::identity::{Fingerprint, PublicIdentity};
 use kring_core::offer::Offer;
 use kring_core::ticket::Ticket;
+use kring_core::verify::Pin;
 use kring_net::{Closed, Connection};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -26,6 +29,8 @@ use tokio::time::{sleep, timeout};
 const STAGGER: Duration = Duration::from_millis(150);
 /// How long an address may take to answer.
 const CONNECT: Duration = Duration::from_secs(10);
+/// The same, once somebody has answered at another address and refused.
+const REST: Duration = Duration::from_secs(3);
 /// How long to wait for the other's call when both have dialled.
 const ADOPTION: Duration = Duration::from_secs(10);
 /// The most bytes of a handshake taken from the stream at once.
@@ -91,15 +96,62 @@ impl Drop for Registration<'_> {
     }
 }
 
-pub(crate) async fn dial(common: Arc<Common>, shared: Arc<Shared>, ticket: Ticket, media: Box<Media>) {
-    let end = attempt(&common, &shared, &ticket, media).await;
+/// Whom to dial, where, and by what.
+pub(crate) struct Target {
+    callee: Fingerprint,
+    addresses: Vec<SocketAddr>,
+    /// Tried in this order, each if the one before is refused.
+    by: Vec<By>,
+    is_contact: bool,
+}
+
+enum By {
+    Ticket(Ticket),
+    Contact(PublicIdentity, ContactKey),
+}
+
+impl Target {
+    pub(crate) fn ticket(ticket: &Ticket) -> Target {
+        Target {
+            callee: ticket.fingerprint(),
+            addresses: ticket.addresses().to_vec(),
+            by: vec![By::Ticket(ticket.clone())],
+            is_contact: false,
+        }
+    }
+
+    /// `None` if there is nothing to dial with.
+    pub(crate) fn contact(contact: &Contact) -> Option<Target> {
+        let keys = contact.keys().filter_map(|key| Some(By::Contact(contact.identity()?, key.clone())));
+        let ticket = contact.ticket().filter(|t| t.check(wall()).is_ok()).cloned().map(By::Ticket);
+        let by: Vec<By> = keys.chain(ticket).collect();
+        let (callee, addresses) = (contact.fingerprint(), contact.addresses().to_vec());
+        (!by.is_empty()).then_some(Target { callee, addresses, by, is_contact: true })
+    }
+}
+
+pub(crate) async fn dial(
+    common: Arc<Common>,
+    shared: Arc<Shared>,
+    target: Target,
+    expected: Option<Pin>,
+    media: Box<Media>,
+) {
+    // A whole call is in it: too much for a stack.
+    let end = Box::pin(attempt(&common, &shared, &target, expected, media)).await;
     shared.over(end);
 }
 
-async fn attempt(common: &Common, shared: &Arc<Shared>, ticket: &Ticket, media: Box<Media>) -> End {
+async fn attempt(
+    common: &Arc<Common>,
+    shared: &Arc<Shared>,
+    target: &Target,
+    expected: Option<Pin>,
+    media: Box<Media>,
+) -> End {
     let (adopt, mut adopted) = mpsc::channel(1);
     let (established_tx, established) = watch::channel(false);
-    let peer = ticket.fingerprint();
+    let peer = target.callee;
     common.dials.insert(peer, Pending { adopt: adopt.clone(), established });
     let registration = Registration { common, peer, adopt };
 
@@ -107,13 +159,15 @@ async fn attempt(common: &Common, shared: &Arc<Shared>, ticket: &Ticket, media: 
     let connected = tokio::select! {
         biased;
         () = shared.hang_up.notified() => return End::HungUp { by: EndedBy::Local },
-        Some(other) = adopted.recv() => {
+        Some(mut other) = adopted.recv() => {
+            other.expected = expected;
             return driver::run(shared, *other, Some(media), Offer::default()).await.end;
         }
-        connected = establish(common, ticket, &offer) => connected,
+        connected = establish(common, target, &offer) => connected,
     };
     let outcome = match connected {
-        Ok(established) => {
+        Ok(mut established) => {
+            established.expected = expected;
             established_tx.send_replace(true);
             driver::run(shared, established, Some(media), offer).await
         }
@@ -128,7 +182,10 @@ async fn attempt(common: &Common, shared: &Arc<Shared>, ticket: &Ticket, media: 
             };
             drop(registration);
             match other {
-                Ok(Some(other)) => driver::run(shared, *other, Some(media), Offer::default()).await.end,
+                Ok(Some(mut other)) => {
+                    other.expected = expected;
+                    driver::run(shared, *other, Some(media), Offer::default()).await.end
+                }
                 _ => End::BothDialled,
             }
         }
@@ -136,27 +193,63 @@ async fn attempt(common: &Common, shared: &Arc<Shared>, ticket: &Ticket, media: 
     }
 }
 
-async fn establish(common: &Common, ticket: &Ticket, offer: &Offer) -> Result<Established, End> {
-    ticket.check(wall()).map_err(|e| End::Handshake(e.into()))?;
-    let connection = connect(common, ticket).await?;
+/// Connects where somebody answers and shows each secret there. A contact's addresses may be old: where all is refused, somebody
+/// else may listen by now, so the others are tried too.
+async fn establish(common: &Arc<Common>, target: &Target, offer: &Offer) -> Result<Established, End> {
+    let mut left = target.addresses.clone();
+    let mut refused = false;
+    loop {
+        let mut at = None;
+        for by in &target.by {
+            if let By::Ticket(ticket) = by {
+                ticket.check(wall()).map_err(|e| End::Handshake(e.into()))?;
+            }
+            let addresses = if at.is_some() { at.as_slice() } else { &left[..] };
+            let wait = if refused { REST } else { CONNECT };
+            let connection = match connect(common, addresses, wait).await {
+                Ok(connection) => connection,
+                Err(end) => return Err(if refused { End::Refused } else { end }),
+            };
+            at = Some(connection.remote_address());
+            match shake_in_time(common, by, connection, offer).await {
+                // After a crash at either end the other may lack what is the latest here. Anyone on the path can say so
+                // too; all that wins them is another attempt.
+                Err(End::Refused) => refused = true,
+                other => return other,
+            }
+        }
+        let before = left.len();
+        left.retain(|address| Some(*address) != at);
+        if left.is_empty() || left.len() == before || !target.is_contact {
+            return Err(End::Refused);
+        }
+    }
+}
+
+async fn shake_in_time(
+    common: &Arc<Common>,
+    by: &By,
+    connection: Connection,
+    offer: &Offer,
+) -> Result<Established, End> {
     let closing = connection.clone();
-    let shaken = timeout(DEADLINE, shake(common, ticket, connection, offer)).await;
+    let shaken = timeout(DEADLINE, shake(common, by, connection, offer)).await;
     shaken.unwrap_or(Err(End::Handshake(HandshakeError::Noise))).inspect_err(|_| {
         closing.close(crate::event::close::HANDSHAKE);
     })
 }
 
 /// Tries every address, each a little after the one before; the first that answers is taken.
-async fn connect(common: &Common, ticket: &Ticket) -> Result<Connection, End> {
+async fn connect(common: &Common, addresses: &[SocketAddr], wait: Duration) -> Result<Connection, End> {
     let mut attempts = JoinSet::new();
-    for (n, address) in (0..).zip(ticket.addresses().iter().copied()) {
+    for (n, address) in (0..).zip(addresses.iter().copied()) {
         let net = common.net.clone();
         attempts.spawn(async move {
             sleep(STAGGER * n).await;
-            match timeout(CONNECT, net.connect(address)).await {
+            match timeout(wait, net.connect(address)).await {
                 Ok(result) => result.map_err(|e| e.to_string()),
                 Err(_) => {
-                    Err(format!("no connection to {address}: nothing answered in {} s", CONNECT.as_secs()))
+                    Err(format!("no connection to {address}: nothing answered in {} s", wait.as_secs()))
                 }
             }
         });
@@ -173,8 +266,8 @@ async fn connect(common: &Common, ticket: &Ticket) -> Result<Connection, End> {
 }
 
 async fn shake(
-    common: &Common,
-    ticket: &Ticket,
+    common: &Arc<Common>,
+    by: &By,
     connection: Connection,
     offer: &Offer,
 ) -> Result<Established, End> {
@@ -184,9 +277,12 @@ async fn shake(
     };
     let exporter = connection.exporter(EXPORTER_LABEL).ok_or(End::Vanished)?;
     let (mut send, mut recv) = connection.open_stream().await.map_err(closed)?;
-    let (mut dial, hello) =
-        Dial::new(&common.identity, ticket, Binding::Quic(exporter), wall(), &common.provider)
-            .map_err(End::Handshake)?;
+    let (identity, binding, provider) = (&common.identity, Binding::Quic(exporter), &common.provider);
+    let begun = match by {
+        By::Ticket(ticket) => Dial::new(identity, ticket, binding, wall(), provider),
+        By::Contact(peer, key) => Dial::contact(identity, (*peer, key), binding, wall(), provider),
+    };
+    let (mut dial, hello) = begun.map_err(End::Handshake)?;
     let encoded = offer.encode();
     if send.write_all(&hello).await.is_err() {
         return Err(closed(connection.closed().await));
@@ -207,6 +303,6 @@ async fn shake(
         if send.write_all(&bytes).await.is_err() {
             return Err(closed(connection.closed().await));
         }
-        return Ok(Established { connection, send, recv, call });
+        return Ok(Established { connection, send, recv, call, expected: None, common: common.clone() });
     }
 }

@@ -3,14 +3,18 @@
 //! Guarantee: whatever way it ends, the media threads are stopped, the other side is told while it can be, and the
 //! app gets exactly one `Ended`.
 
+use crate::endpoint::Common;
 use crate::engine::Engine;
 use crate::event::{End, Event, Safety};
 use crate::media::Media;
+use crate::peer::{Permit, Who};
+use crate::people::People;
 use crate::shared::{Shared, Stage};
 use kring_core::call as core;
 use kring_core::control::Reason;
-use kring_core::handshake::Role;
+use kring_core::handshake::{Pass, Role};
 use kring_core::offer::Offer;
+use kring_core::verify::Pin;
 use kring_net::{Closed, Connection, RecvStream, SendStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +35,9 @@ pub(crate) struct Established {
     pub(crate) send: SendStream,
     pub(crate) recv: RecvStream,
     pub(crate) call: core::Call,
+    /// Whom this side takes the other for, if it knows; else what is remembered of the identity.
+    pub(crate) expected: Option<Pin>,
+    pub(crate) common: Arc<Common>,
 }
 
 /// What came of a call.
@@ -49,8 +56,21 @@ struct Driver {
     /// Caller: the answer was there before `confirm` was sent.
     answered_ahead: bool,
     media: Option<Box<Media>>,
+    /// What waits until a person accepts a changed key.
+    held: Option<Held>,
+    /// The callee wants a passcode, and there is none yet.
+    passcode_wanted: bool,
     engine: Option<Engine>,
     end: Option<End>,
+    people: Option<People>,
+    common: Arc<Common>,
+}
+
+enum Held {
+    /// Callee: the app's answer.
+    Answer(Box<Media>),
+    /// The start of media in a call that is answered.
+    Start,
 }
 
 /// Runs the call to its end. The caller's `media` was offered as `offer`; the callee's comes with the app's answer, or
@@ -61,7 +81,10 @@ pub(crate) async fn run(
     media: Option<Box<Media>>,
     offer: Offer,
 ) -> Outcome {
-    let Established { connection, send, mut recv, call } = established;
+    let Established { connection, send, mut recv, mut call, expected, common } = established;
+    if let Some(pin) = expected.or_else(|| call.peer().and_then(|peer| common.home.pin(&peer))) {
+        call.expect(Some(pin));
+    }
     let answered = call.role() == Role::Caller || call.is_talking();
     let answered_ahead = call.role() == Role::Caller && call.is_talking();
     let _ = shared.from.set(connection.remote_address());
@@ -77,8 +100,12 @@ pub(crate) async fn run(
         sent: offer,
         answered_ahead,
         media: None,
+        held: None,
+        passcode_wanted: false,
         engine: None,
         end: None,
+        people: People::new(&common, shared, connection.remote_address()),
+        common,
     };
     match media {
         Some(media) if !answered => driver.answer(media),
@@ -119,6 +146,8 @@ impl Driver {
                 if let Some(media) = answer {
                     self.answer(media);
                 }
+                self.release();
+                self.enter_passcode();
             }
             () = sleep_until(due) => {
                 let playout = shared.playout();
@@ -132,10 +161,54 @@ impl Driver {
 
     fn answer(&mut self, media: Box<Media>) {
         let shared = self.shared.clone();
+        if self.permit().is_none() {
+            self.held = Some(Held::Answer(media));
+            return;
+        }
         let offer = shared.core(|call| media.offer(Some(call.peer_offer()))).unwrap_or_default();
         self.sent = offer.clone();
         self.media = Some(media);
         shared.core(|call| call.answer(shared.clock.now(), &offer));
+    }
+
+    /// What media takes, unless it is held.
+    fn permit(&self) -> Option<Permit> {
+        self.shared.core(|call| Permit::of(call)).flatten()
+    }
+
+    /// Gives the callee the passcode, if it wants one and there is one; says whether there is one.
+    fn enter_passcode(&mut self) -> bool {
+        let shared = self.shared.clone();
+        if !self.passcode_wanted {
+            return true;
+        }
+        let passcode = shared.passcode.lock().expect("nothing panics with this lock held").take();
+        let (Some(passcode), Some(Pass::Ticket(ticket))) = (passcode, shared.core(|call| call.pass())) else {
+            return false;
+        };
+        self.passcode_wanted = false;
+        // It takes some tenths of a second, on purpose.
+        drop(tokio::task::spawn_blocking(move || {
+            let key = passcode.key(ticket);
+            shared.core(|call| match key {
+                Ok(key) => call.enter_passcode(&key),
+                Err(_) => call.hang_up(Reason::GoingAway),
+            });
+            shared.wake.notify_one();
+        }));
+        true
+    }
+
+    /// Goes on with what waited for a person, once one has accepted.
+    fn release(&mut self) {
+        if self.held.is_none() || self.permit().is_none() {
+            return;
+        }
+        match self.held.take() {
+            Some(Held::Answer(media)) => self.answer(media),
+            Some(Held::Start) => self.answered(),
+            None => {}
+        }
     }
 
     /// Passes on all that the protocol has to say.
@@ -179,8 +252,20 @@ impl Driver {
                 self.confirmed();
                 Event::Ringing
             }
+            core::Event::PasscodeWanted => {
+                self.passcode_wanted = true;
+                if self.enter_passcode() {
+                    return;
+                }
+                Event::PasscodeWanted
+            }
+            core::Event::Waiting => Event::Waiting,
             core::Event::Answered => return self.answered(),
             core::Event::Proven => {
+                shared.core(|call| {
+                    let pin = call.peer().and_then(|peer| self.common.home.pin(&peer));
+                    call.expect(pin);
+                });
                 shared.events.push(Event::Answered);
                 return self.connected();
             }
@@ -188,6 +273,24 @@ impl Driver {
             core::Event::TrackState { track, state } => Event::PeerTrackState { track, state },
             core::Event::KeyframeRequested { .. } => {
                 shared.camera_keyframe.store(true, std::sync::atomic::Ordering::Relaxed);
+                return;
+            }
+            core::Event::KeyChanged(_) => match shared.core(|call| Who::of(call)).flatten() {
+                Some(Who::KeyChanged(peer)) => Event::KeyChanged(peer),
+                _ => return,
+            },
+            core::Event::Code(code) => Event::Code(code),
+            core::Event::CodeFailed(failure) => Event::CodeFailed(failure),
+            core::Event::ContactKey => {
+                if let Some(people) = &mut self.people {
+                    people.agreed();
+                }
+                return;
+            }
+            core::Event::Reach(addresses) => {
+                if let Some(people) = &mut self.people {
+                    people.reached(addresses);
+                }
                 return;
             }
             core::Event::PeerRecording(on) => Event::PeerRecording(on),
@@ -208,6 +311,10 @@ impl Driver {
         if shared.stopped() {
             return;
         }
+        let Some(permit) = self.permit() else {
+            self.held = Some(Held::Start);
+            return;
+        };
         let Some(media) = self.media.take() else { return };
         if media.recording {
             shared.core(|call| call.announce_recording(true));
@@ -230,7 +337,7 @@ impl Driver {
         if proven {
             shared.events.push(Event::Answered);
         }
-        self.engine = Some(Engine::start(&shared, *media, &self.sent));
+        self.engine = Some(Engine::start(&shared, *media, &self.sent, permit));
         if proven {
             self.connected();
         }
@@ -248,6 +355,9 @@ impl Driver {
         self.confirmed();
         self.shared.set_stage(Stage::Talking);
         self.shared.events.push(Event::Connected(Safety::CURRENT));
+        if let Some(people) = &mut self.people {
+            people.connected();
+        }
     }
 
     async fn finish(mut self, writer: JoinHandle<()>, sender: JoinHandle<()>) -> Outcome {
@@ -261,6 +371,9 @@ impl Driver {
         if let Some(stopping) = stopping {
             let _ = stopping.await;
         }
+        if let Some(people) = self.people.take() {
+            people.finish().await;
+        }
         Outcome { end, unused: self.media.take() }
     }
 }
@@ -271,6 +384,7 @@ fn close_code(end: &End) -> u64 {
         End::Declined { .. } => Reason::Declined,
         End::BothDialled => Reason::BothDialled,
         End::NotAnswered => Reason::NotAnswered,
+        End::NotAdmitted => Reason::NotAdmitted,
         End::GoingAway { .. } => Reason::GoingAway,
         End::ProtocolError { .. } => Reason::ProtocolError,
         End::Vanished => Reason::Vanished,

@@ -1,9 +1,11 @@
 //! What a call tells its app.
 
+use crate::peer::{KeyChanged, Peer};
 use kring_core::call::EndedBy;
 use kring_core::control::Reason;
 use kring_core::handshake::HandshakeError;
 use kring_core::offer::{TrackInfo, TrackState};
+use kring_core::verify::{Code, CodeFailure};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Mutex;
@@ -16,6 +18,10 @@ const MAX_WAITING: usize = 256;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
+    /// The callee wants a passcode: [`Call::enter_passcode`](crate::Call::enter_passcode). Not told if there is one already.
+    PasscodeWanted,
+    /// Somebody at the other side has to let this one in.
+    Waiting,
     /// The callee's device rings.
     Ringing,
     /// At a callee that answers the next caller whoever it is: somebody with a live ticket calls, devices are open, and what
@@ -25,6 +31,14 @@ pub enum Event {
     Answered,
     /// Media flows, and this is what protects it.
     Connected(Safety),
+    /// The call's code is there: both people read it to each other, and if the two differ, somebody is in between. It comes
+    /// while it rings, once in a call.
+    Code(Code),
+    /// This call has no code to compare.
+    CodeFailed(CodeFailure),
+    /// The other side is not who was expected. There is no media, and the call not answered, until a person
+    /// [accepts](crate::Call::accept_changed_key) it.
+    KeyChanged(Peer<KeyChanged>),
     /// The peer's tracks are these now.
     PeerTracks(Vec<TrackInfo>),
     /// The peer switched a track on or off: it is muted, or its camera is off.
@@ -33,6 +47,12 @@ pub enum Event {
         track: u8,
         /// What it is now.
         state: TrackState,
+    },
+    /// The two sides have agreed on a secret by which they can call each other again. With a contact it is saved; anyone else
+    /// can be [kept](crate::Endpoint::keep) now. Only if both endpoints have a [home](crate::EndpointBuilder::home).
+    Acquainted {
+        /// The contact's name; `None` if it is none.
+        contact: Option<String>,
     },
     /// The peer records this call, or has stopped. A modified program can record without saying so.
     PeerRecording(bool),
@@ -93,6 +113,8 @@ pub enum End {
     },
     /// The callee is in another call.
     Busy,
+    /// The other side did not let this one in, or this one the other: a passcode was wrong, or somebody said no.
+    NotAdmitted,
     /// Nobody answered in time.
     NotAnswered,
     /// The other program is ending, or this one.
@@ -106,7 +128,7 @@ pub enum End {
     BothDialled,
     /// No address of the ticket answered; holds one line for each address.
     Unreachable(String),
-    /// The other side does not accept this ticket.
+    /// The other side does not accept this ticket, or does not have this side as a contact.
     Refused,
     /// The other side's clock and this one's are more than ten minutes apart.
     ClockOff,
@@ -141,6 +163,7 @@ impl End {
             Reason::NotAnswered => End::NotAnswered,
             Reason::GoingAway => End::GoingAway { by },
             Reason::ProtocolError => End::ProtocolError { by },
+            Reason::NotAdmitted => End::NotAdmitted,
             Reason::NoCommonCodec => End::NothingInCommon,
             Reason::Vanished => End::Vanished,
             // The callee may refuse the last message of the handshake when the caller takes it for done.
@@ -173,6 +196,7 @@ impl fmt::Display for End {
             End::HungUp { by } => write!(f, "{} hung up", whose(by)),
             End::Declined { .. } => f.write_str("declined"),
             End::Busy => f.write_str("the other side is in another call"),
+            End::NotAdmitted => f.write_str("not let in"),
             End::NotAnswered => f.write_str("nobody answered"),
             End::GoingAway { by } => write!(f, "the program of {} ended", whose(by)),
             End::Vanished => f.write_str("nothing is heard of the other side any more"),
@@ -181,8 +205,8 @@ impl fmt::Display for End {
                 write!(f, "no address in the ticket answered; is the other side waiting for calls? {tried}")
             }
             End::Refused => f.write_str(
-                "the other side does not accept this ticket: it was revoked, is of an earlier run, or someone else \
-                 listens there; ask for a new one",
+                "the other side does not accept this ticket: it was revoked or used up, they take calls of contacts only, \
+                 do not have you as one, or someone else listens there; ask for a new one",
             ),
             End::ClockOff => {
                 f.write_str("this machine's clock and the other side's are more than ten minutes apart; set both")

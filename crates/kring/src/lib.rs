@@ -40,9 +40,28 @@
 //! # }
 //! ```
 //!
+//! With a [`Home`] tickets outlive the program, and the other side of a call can be [kept](Endpoint::keep) as a contact, to be
+//! [called again](Endpoint::dial_contact) without a ticket:
+//!
+//! ```no_run
+//! # use kring::capture::Consent;
+//! # use kring::{Endpoint, Home, Media};
+//! # async fn again() -> Result<(), Box<dyn std::error::Error>> {
+//! let (identity, _new) = kring::store::load_or_create("kring/identity".as_ref())?;
+//! let endpoint = Endpoint::builder().identity(identity).home(Home::in_folder("kring")?).build()?;
+//! let call = endpoint.dial_contact("Ben", Media::new(Consent::to_nothing()))?;
+//! call.connected().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! An app brings its own microphone, speaker, camera or view by the traits in [`capture`], and its own encoder or
 //! decoder by those in [`codec`]. A source that opens a device needs a [`Consent`](capture::Consent), which only local
 //! code makes; it starts once the call is answered and closes when the call ends.
+//!
+//! Who is on the other side is proven by its key, but whose key that is only people can find out: by reading each other the
+//! call's [`Code`] ([`Event::Code`]), or by comparing their [`SafetyNumber`]. What is known is a type: a [`Peer<Unverified>`] has
+//! media, a [`Peer<KeyChanged>`] none until a person accepts it ([`Call::who`]).
 //!
 //! Everything here runs on tokio, and on threads of its own for media. Futures may be dropped at any point;
 //! dropping a [`Call`] hangs up.
@@ -51,7 +70,8 @@
 //!
 //! `opus` and `h264` are on by default; without them an app brings its codecs. So are `audio-io`, which gives
 //! `capture::Microphone` and `capture::Speaker`, and `camera`, which gives `capture::Camera`; without them an app
-//! brings its devices by the traits. `default-features = false` is the protocol alone.
+//! brings its devices by the traits. `os-key-store`, off by default, seals what [`store::best`] keeps with a key of the system's
+//! key store. `default-features = false` is the protocol alone.
 #![forbid(unsafe_code)]
 
 mod call;
@@ -61,7 +81,10 @@ mod driver;
 mod endpoint;
 mod engine;
 mod event;
+mod home;
 mod media;
+mod peer;
+mod people;
 mod shared;
 #[cfg(feature = "simulation")]
 #[doc(hidden)]
@@ -71,15 +94,22 @@ mod stats;
 pub mod store;
 
 pub use call::Call;
-pub use endpoint::{Endpoint, EndpointBuilder, Incoming};
+pub use endpoint::{Endpoint, EndpointBuilder, Incoming, Knock};
 pub use event::{End, Event, Safety};
+pub use home::{ContactInfo, Home, HomeError, TicketInfo};
 pub use kring_core::call::{EndedBy, Timeouts};
-pub use kring_core::handshake::{Counters, HandshakeError};
-pub use kring_core::identity::{Fingerprint, Identity, PublicIdentity};
+pub use kring_core::contact::{ContactError, check_name as check_contact_name};
+pub use kring_core::handshake::{Counters, HandshakeError, Pass};
+pub use kring_core::identity::{Fingerprint, FingerprintError, Identity, PublicIdentity};
 pub use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
-pub use kring_core::ticket::{DEFAULT_LIFETIME, Ticket, TicketError, TicketId};
+pub use kring_core::passcode::{Passcode, PasscodeError};
+pub use kring_core::ticket::{DEFAULT_LIFETIME, Ticket, TicketError, TicketId, TicketIdError};
+pub use kring_core::verify::{
+    Code, CodeFailure, Emoji, Pin, SafetyMismatch, SafetyNumber, SafetyScan, ScanError,
+};
 pub use kring_net::BindError;
 pub use media::{CAMERA, MICROPHONE, Media};
+pub use peer::{KeyChanged, Peer, Unverified, Verified, Who};
 pub use stats::{AudioStats, QualityLimitationReason, RemoteStats, Stats, TransportStats, VideoStats};
 
 /// Sources and sinks: files, tone, test card, and the traits for an app's own.

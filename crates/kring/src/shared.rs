@@ -7,6 +7,7 @@ use crate::event::{End, Event, EventQueue};
 use crate::media::Media;
 use kring_core::call::{Call, Playout};
 use kring_core::control::Reason;
+use kring_core::passcode::Passcode;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     core: Mutex<Option<Call>>,
     /// Callee: what the app answered with, on its way to the driver.
     pub(crate) answer: Mutex<Option<Box<Media>>>,
+    /// Caller: what the person has typed, until it is asked for.
+    pub(crate) passcode: Mutex<Option<Passcode>>,
     stage: watch::Sender<Stage>,
     /// Where the other side is.
     pub(crate) from: OnceLock<SocketAddr>,
@@ -115,6 +118,7 @@ impl Shared {
             events: EventQueue::default(),
             core: Mutex::new(None),
             answer: Mutex::new(None),
+            passcode: Mutex::new(None),
             stage: watch::Sender::new(Stage::Dialling),
             from: OnceLock::new(),
             wake: Notify::new(),

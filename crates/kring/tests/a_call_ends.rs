@@ -75,7 +75,7 @@ async fn nobody_answers() {
 async fn a_revoked_ticket_and_a_strangers_are_refused() {
     let (a, b) = (endpoint(), endpoint());
     let ticket = ticket(&b);
-    assert!(b.revoke(ticket.id()));
+    assert!(b.revoke(ticket.id()).unwrap());
     let call = a.dial(&ticket, quiet());
     assert_eq!(end_of(&call).await, End::Refused);
     assert_eq!(b.counters().unknown_hint, 1);

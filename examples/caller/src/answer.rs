@@ -4,6 +4,7 @@
 use crate::app::{App, tracks_json, tracks_text};
 use crate::args::Accept;
 use crate::exit::{Exit, Failure};
+use crate::home;
 use crate::keys::{self, Key, Keys};
 use crate::media::{self, Meters};
 use crate::qr;
@@ -12,7 +13,9 @@ use crate::stats;
 use crate::stop::Stop;
 use crate::talk::talk;
 use crate::ticket::TicketFile;
-use kring::{Call, Endpoint, Incoming, Ticket, TicketError, TrackInfo};
+use kring::{
+    Call, Endpoint, HomeError, Incoming, Knock, Passcode, PublicIdentity, Ticket, TicketError, TrackInfo,
+};
 use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -22,24 +25,27 @@ use tokio::time::{MissedTickBehavior, interval};
 pub(crate) struct Settings {
     pub(crate) accept: Accept,
     pub(crate) expires: Duration,
+    pub(crate) one_use: bool,
+    pub(crate) contacts_only: bool,
+    pub(crate) lobby: bool,
+    pub(crate) passcode: Option<Passcode>,
     pub(crate) ticket_file: Option<TicketFile>,
 }
 
 pub(crate) async fn run(mut app: App, settings: Settings) -> Result<Exit, Failure> {
     let recorder = app.recorder(app.common.record.as_deref())?;
-    let endpoint = app.endpoint()?;
-    // A ticket names the identity, so that has to last.
+    let endpoint = app.endpoint(settings.contacts_only, settings.lobby)?;
+    // A ticket names the identity, and so do contacts: it has to last.
     app.kept()?;
-    let ticket = endpoint.ticket(settings.expires).map_err(|error| match error {
-        TicketError::Addresses { .. } => {
-            Failure::new(Exit::Bind, "expected a network address of this machine to put into the ticket, found none; connect it, or give one with --bind")
-        }
-        error => Failure::new(Exit::Bind, error),
-    })?;
-    if let Some(file) = settings.ticket_file {
-        file.write(&ticket)?;
+    let ticket = if settings.contacts_only { None } else { Some(issue(&endpoint, &settings)?) };
+    // Before anybody can have the ticket.
+    if let (Some(passcode), Some(ticket)) = (&settings.passcode, &ticket) {
+        endpoint.home().set_passcode(ticket.id(), passcode).map_err(home::failed_list)?;
     }
-    show(&app, &endpoint, &ticket);
+    if let (Some(file), Some(ticket)) = (settings.ticket_file, &ticket) {
+        file.write(ticket)?;
+    }
+    show(&app, &endpoint, ticket.as_ref(), settings.passcode.is_some());
     if settings.accept == Accept::Ask && !app.output.can_ask() {
         app.output
             .warn("there is no terminal to ask at, so every call is declined; use --accept all to take them");
@@ -50,10 +56,11 @@ pub(crate) async fn run(mut app: App, settings: Settings) -> Result<Exit, Failur
         accept: settings.accept,
         recorder,
         ahead: None,
+        let_in: None,
         calls: 0,
         talked: 0,
     };
-    let expiry = tokio::time::Instant::now() + settings.expires;
+    let expiry = ticket.is_some().then(|| tokio::time::Instant::now() + settings.expires);
     let stop = answering.until_stopped(expiry).await;
     let talked = answering.talked;
     let unused = answering.ahead.and_then(|ahead| ahead.recorder);
@@ -69,23 +76,40 @@ pub(crate) async fn run(mut app: App, settings: Settings) -> Result<Exit, Failur
     }
 }
 
-fn show(app: &App, endpoint: &Endpoint, ticket: &Ticket) {
+fn issue(endpoint: &Endpoint, settings: &Settings) -> Result<Ticket, Failure> {
+    let issued = if settings.one_use {
+        endpoint.ticket_for_one_call(settings.expires)
+    } else {
+        endpoint.ticket(settings.expires)
+    };
+    issued.map_err(|error| match error {
+        HomeError::Ticket(TicketError::Addresses { .. }) => {
+            Failure::new(Exit::Bind, "expected a network address of this machine to put into the ticket, found none; connect it, or give one with --bind")
+        }
+        HomeError::Ticket(error) => Failure::new(Exit::Bind, error),
+        error => home::failed_list(error),
+    })
+}
+
+fn show(app: &App, endpoint: &Endpoint, ticket: Option<&Ticket>, passcode: bool) {
     let listens = endpoint.local_addr().map(|a| a.to_string()).unwrap_or_default();
+    let Some(ticket) = ticket else {
+        let text = format!("waiting for calls of contacts at {listens}");
+        return app.output.event("waiting", json!({"listens": listens}), &text);
+    };
     let fields = json!({"ticket": ticket.to_string(), "expires": ticket.expires().0, "listens": listens});
     app.output.event("ticket", fields, &ticket.to_string());
     app.output.event(
         "waiting",
         json!({}),
-        &format!("waiting for calls at {listens}; whoever holds the ticket may call"),
+        &format!(
+            "waiting for calls at {listens}; whoever holds the ticket{} may call",
+            if passcode { " and knows the passcode" } else { "" }
+        ),
     );
     if app.output.terminal() {
-        let (columns, rows) = crossterm::terminal::size().unwrap_or((80, 24));
-        // Last, so that it is in full view; a row is left for the cursor.
-        let lines = qr::draw(&ticket.to_qr_text(), usize::from(rows.saturating_sub(1)), columns.into());
-        for line in lines.unwrap_or_default() {
-            // White on black, whatever the terminal's colours are.
-            app.output.line(&format!("\x1b[97;40m{line}\x1b[0m"));
-        }
+        // Last, so that it is in full view.
+        qr::show(&app.output, &ticket.to_qr_text());
     }
 }
 
@@ -104,6 +128,14 @@ async fn begun(ahead: Option<&Ahead>) {
     }
 }
 
+/// Waits for that moment; for ever, without one.
+async fn until(moment: Option<tokio::time::Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
 struct Answering<'a> {
     app: &'a mut App,
     endpoint: &'a Endpoint,
@@ -112,6 +144,8 @@ struct Answering<'a> {
     recorder: Option<Recorder>,
     /// With `--accept all`: the next call.
     ahead: Option<Ahead>,
+    /// Who was let in last, and is not asked about again.
+    let_in: Option<PublicIdentity>,
     /// Calls that were taken.
     calls: u32,
     /// Calls that came about.
@@ -119,11 +153,11 @@ struct Answering<'a> {
 }
 
 impl Answering<'_> {
-    async fn until_stopped(&mut self, expiry: tokio::time::Instant) -> Stop {
+    async fn until_stopped(&mut self, expiry: Option<tokio::time::Instant>) -> Stop {
         let stopper = self.app.stopper.clone();
         let mut tick = interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut valid = true;
+        let mut expiry = expiry;
         loop {
             self.consent_to_next();
             let incoming = tokio::select! {
@@ -135,10 +169,16 @@ impl Answering<'_> {
                     }
                     continue;
                 }
+                Some(knock) = self.endpoint.knock() => {
+                    if let Some(stop) = self.knocked(knock).await {
+                        return stop;
+                    }
+                    continue;
+                }
                 incoming = self.endpoint.incoming() => incoming,
-                () = tokio::time::sleep_until(expiry), if valid => {
-                    valid = false;
-                    self.app.output.warn("the ticket has expired, so nobody can call any more; start again for a new one");
+                () = until(expiry) => {
+                    expiry = None;
+                    self.app.output.warn("the ticket has expired, so nobody can call with it any more; start again for a new one");
                     continue;
                 }
                 _ = tick.tick(), if self.app.stats.is_some() => {
@@ -200,7 +240,9 @@ impl Answering<'_> {
             return stop;
         }
         let fingerprint = call.peer().map(|peer| peer.fingerprint().to_string()).unwrap_or_default();
-        self.announce(&fingerprint, &call.peer_name(), &from, &call.peer_tracks());
+        let contact = call.peer().and_then(|peer| self.endpoint.home().contact_of(&peer.fingerprint()));
+        let contact = contact.map(|contact| contact.name);
+        self.announce(&fingerprint, contact.as_deref(), &call.peer_name(), &from, &call.peer_tracks());
         if let Some(recorder) = &recorder {
             recorder.tape().line("ringing", began, json!({}));
         }
@@ -208,7 +250,7 @@ impl Answering<'_> {
     }
 
     async fn talk(&mut self, call: Call, recorder: Option<Recorder>, meters: Meters) -> Option<Stop> {
-        let talked = talk(self.app, call, recorder, meters, Some(self.endpoint)).await;
+        let talked = talk(self.app, call, recorder, meters, self.endpoint, true).await;
         self.talked += u32::from(talked.answered);
         if talked.stopped.is_none() {
             self.app.output.event("waiting", json!({}), "waiting for the next call");
@@ -221,7 +263,8 @@ impl Answering<'_> {
         let rang = Instant::now();
         let fingerprint = incoming.peer().fingerprint().to_string();
         let from = incoming.from().to_string();
-        let who = self.announce(&fingerprint, incoming.name(), &from, incoming.tracks());
+        let contact = incoming.contact().map(|contact| &*contact.name);
+        let who = self.announce(&fingerprint, contact, incoming.name(), &from, incoming.tracks());
         match self.decide(&incoming, &who).await {
             Decision::Answer => {}
             Decision::Decline => {
@@ -258,13 +301,22 @@ impl Answering<'_> {
     }
 
     /// Tells who calls; gives the name to ask with.
-    fn announce(&self, fingerprint: &str, name: &str, from: &str, tracks: &[TrackInfo]) -> String {
-        let who = match name {
-            "" => fingerprint.to_owned(),
-            name => format!("\"{name}\" (unverified) {fingerprint}"),
+    fn announce(
+        &self,
+        fingerprint: &str,
+        contact: Option<&str>,
+        name: &str,
+        from: &str,
+        tracks: &[TrackInfo],
+    ) -> String {
+        let who = match (contact, name) {
+            (Some(contact), _) => format!("{contact} (contact) {fingerprint}"),
+            (None, "") => fingerprint.to_owned(),
+            (None, name) => format!("\"{name}\" (unverified) {fingerprint}"),
         };
         let fields = json!({
             "peer": fingerprint,
+            "contact": contact,
             "name": name,
             "from": from,
             "tracks": tracks_json(tracks),
@@ -274,8 +326,58 @@ impl Answering<'_> {
         who
     }
 
-    async fn decide(&self, incoming: &Incoming, who: &str) -> Decision {
+    /// Somebody waits to be let in; gives the reason if the program should end meanwhile.
+    async fn knocked(&mut self, mut knock: Knock) -> Option<Stop> {
+        let output = &self.app.output;
+        let (peer, from) = (knock.peer(), knock.from().to_string());
+        let who = match knock.name() {
+            "" => peer.fingerprint().to_string(),
+            name => format!("\"{name}\" (unverified) {}", peer.fingerprint()),
+        };
+        let fields = json!({"peer": peer.fingerprint().to_string(), "name": knock.name(), "from": from});
+        output.event("knock", fields, &format!("{who} waits to be let in"));
         if self.accept == Accept::All {
+            knock.admit();
+            return None;
+        }
+        let mut keys = Keys::read(output);
+        if keys.is_none() {
+            output.event(
+                "refused",
+                json!({"reason": "no-terminal"}),
+                "refused, as there is no terminal to ask at",
+            );
+            return None;
+        }
+        output.line("let them in? y/n");
+        loop {
+            tokio::select! {
+                biased;
+                stop = self.app.stopper.stopped() => return Some(stop),
+                () = knock.given_up() => {
+                    output.event("gave-up", json!({}), &format!("{who} gave up"));
+                    return None;
+                }
+                key = keys::next(&mut keys) => match key {
+                    Key::Char('y') => {
+                        self.let_in = Some(peer);
+                        knock.admit();
+                        return None;
+                    }
+                    Key::Char('n' | 'q') => {
+                        output.event("refused", json!({"reason": "person"}), "refused");
+                        return None;
+                    }
+                    Key::Interrupt => self.app.stopper.stop(Stop::Interrupted),
+                    _ => output.line("let them in? y/n"),
+                },
+            }
+        }
+    }
+
+    async fn decide(&mut self, incoming: &Incoming, who: &str) -> Decision {
+        let let_in = self.let_in.take_if(|who| *who == incoming.peer()).is_some();
+        if self.accept == Accept::All || let_in {
             return Decision::Answer;
         }
         let output = &self.app.output;
@@ -305,7 +407,7 @@ impl Answering<'_> {
                         return Decision::Decline;
                     }
                     Key::Interrupt => self.app.stopper.stop(Stop::Interrupted),
-                    Key::Char(_) => output.line("answer? y/n"),
+                    _ => output.line("answer? y/n"),
                 },
             }
         }

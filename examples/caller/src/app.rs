@@ -49,20 +49,22 @@ impl App {
     }
 
     /// Loads the identity and binds the socket. A new identity is saved meanwhile; [`kept`](App::kept) waits for that.
-    pub(crate) fn endpoint(&mut self) -> Result<Endpoint, Failure> {
+    pub(crate) fn endpoint(&mut self, contacts_only: bool, lobby: bool) -> Result<Endpoint, Failure> {
         let loaded = home::identity(self.common.home.home.clone())?;
-        if let Some(saving) = loaded.saving {
+        if loaded.new {
             let (path, fingerprint) =
                 (loaded.path.display().to_string(), loaded.identity.fingerprint().to_string());
             let output = self.output.clone();
             self.saving = Some(std::thread::spawn(move || {
-                home::kept(saving)?;
+                loaded.saving.map_or(Ok(()), home::kept)?;
                 let text = format!("new identity {fingerprint}, kept in {path}");
                 output.event("new-identity", json!({"fingerprint": fingerprint, "path": path}), &text);
                 Ok(())
             }));
         }
-        let endpoint = Endpoint::builder().identity(loaded.identity).bind(self.common.bind).build();
+        let lists = home::open(self.common.home.home.clone())?;
+        let builder = Endpoint::builder().identity(loaded.identity).bind(self.common.bind);
+        let endpoint = builder.home(lists).contacts_only(contacts_only).lobby(lobby).build();
         endpoint.map_err(|error| Failure::new(crate::exit::Exit::Bind, error))
     }
 

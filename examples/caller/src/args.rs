@@ -22,9 +22,15 @@ pub(crate) enum Command {
     /// Print a ticket and its QR code, and wait for calls.
     #[command(after_help = exit::table())]
     Answer(Answer),
-    /// Call the holder of a ticket.
+    /// Call whoever gave out a ticket, or a contact.
     #[command(after_help = exit::table())]
     Call(Call),
+    /// List the tickets that hold, or revoke one.
+    #[command(after_help = exit::table())]
+    Tickets(crate::tickets::Tickets),
+    /// List the contacts, or change them.
+    #[command(after_help = exit::table())]
+    Contacts(crate::contacts::Contacts),
     /// Show this device's identity.
     Id(Home),
     /// List this machine's microphones, speakers and cameras.
@@ -44,15 +50,35 @@ pub(crate) struct Answer {
     /// How long the ticket holds: a number with s, m, h or d, at most 30d
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration)]
     pub(crate) expires: Duration,
+    /// The ticket is good for one call: spent once a caller has proven who that is
+    #[arg(long)]
+    pub(crate) one_use: bool,
+    /// Give out no ticket, and let nobody through but contacts
+    #[arg(long, conflicts_with_all = ["one_use", "expires", "ticket_file", "passcode_file", "lobby"])]
+    pub(crate) contacts_only: bool,
+    /// Nobody rings with the ticket who does not know the passcode in this file [default: the environment's KRING_PASSCODE, if set].
+    /// After three wrong ones a caller, and after ten everybody, has to wait until you let them in
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passcode_file: Option<PathBuf>,
+    /// Whoever comes by the ticket waits until you let them in, and learns nothing before; with `--accept all`
+    /// everybody is let in
+    #[arg(long)]
+    pub(crate) lobby: bool,
     #[command(flatten)]
     pub(crate) common: Common,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Call {
-    /// The ticket (kring1…), `-` to read it from standard input, `@FILE` to read it from a file. Without it, the
+    /// A contact's name, or the ticket (kring1…), `-` to read it from standard input, `@FILE` to read it from a file. Without it, the
     /// environment's KRING_TICKET. A ticket is a secret: on the command line other users of this machine may see it
     pub(crate) ticket: Option<String>,
+    /// The passcode that goes with the ticket [default: the environment's KRING_PASSCODE, if set; else it is asked for]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passcode_file: Option<PathBuf>,
+    /// The contact from whom the ticket is: if somebody else answers, nothing is sent or played before you accept that
+    #[arg(long, value_name = "NAME")]
+    pub(crate) expect: Option<String>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -104,6 +130,9 @@ pub(crate) struct Common {
     /// How you want to be called; the other side sees that nobody has checked it
     #[arg(long, value_name = "TEXT", default_value = "", value_parser = name)]
     pub(crate) name: String,
+    /// Keep the other side of the first call as a contact of this name, unless they are one already
+    #[arg(long, value_name = "NAME", value_parser = crate::contacts::name)]
+    pub(crate) keep: Option<String>,
     /// Echo cancellation and noise suppression: `auto` is off for files
     #[arg(long, value_name = "auto|on|off", default_value = "auto", value_parser = processing)]
     pub(crate) processing: Processing,
@@ -113,7 +142,7 @@ pub(crate) struct Common {
 
 #[derive(Args, Debug)]
 pub(crate) struct Home {
-    /// Where the identity is kept [default: the environment's KRING_HOME, else the system's folder for data]
+    /// Where identity, tickets and contacts are kept [default: the environment's KRING_HOME, else the system's folder for data]
     #[arg(long, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
 }

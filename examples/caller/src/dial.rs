@@ -1,19 +1,75 @@
 //! `kring call`: everything is checked before the first packet leaves, and the exit code says what came of it.
 
 use crate::app::App;
+use crate::args;
+use crate::contacts;
 use crate::exit::{self, Exit, Failure};
+use crate::home;
 use crate::media::{self, Meters};
+use crate::passcode;
 use crate::record::Recorder;
 use crate::stop::Stop;
 use crate::talk::talk;
-use kring::{Call, Endpoint, Ticket};
+use crate::ticket;
+use kring::{Call, ContactInfo, Endpoint, Passcode, Pin, Ticket};
 use serde_json::json;
+use std::path::PathBuf;
 use std::time::Instant;
 
-pub(crate) async fn run(mut app: App, ticket: Ticket) -> Result<Exit, Failure> {
+/// What `call` has besides the common options.
+pub(crate) struct Settings {
+    whom: Whom,
+    passcode: Option<Passcode>,
+    /// Whom the ticket is from.
+    expected: Option<Pin>,
+}
+
+impl Settings {
+    pub(crate) fn new(whom: Whom, call: &args::Call) -> Result<Settings, Failure> {
+        let expected = call.expect.as_deref().map(|name| {
+            let contact = home::open(call.common.home.home.clone())?.contact(name);
+            let contact = contact.map_err(|error| contacts::failed(error.into()))?;
+            let identity = contact.identity.ok_or_else(|| {
+                let message =
+                    format!("\"{name}\" has not been called yet, so that nothing is known to expect");
+                Failure::new(Exit::Contact, message)
+            })?;
+            Ok(Pin { identity, verified: contact.verified })
+        });
+        Ok(Settings {
+            whom,
+            passcode: passcode::read(call.passcode_file.as_deref())?,
+            expected: expected.transpose()?,
+        })
+    }
+}
+
+/// Who is called.
+pub(crate) enum Whom {
+    Ticket(Ticket),
+    Contact(ContactInfo),
+}
+
+/// Reads the argument: what looks like a ticket, or like where to read one, is one; anything else is a contact's name.
+pub(crate) fn whom(argument: Option<&str>, home: Option<PathBuf>) -> Result<Whom, Failure> {
+    let name = argument.filter(|text| kring::check_contact_name(text).is_ok());
+    let contact =
+        name.map(|name| Ok::<_, Failure>(home::open(home)?.contact(name).ok())).transpose()?.flatten();
+    match (contact, name) {
+        (Some(contact), _) => Ok(Whom::Contact(contact)),
+        (None, None) => ticket::read(argument).map(Whom::Ticket),
+        (None, Some(name)) => ticket::read(argument).map(Whom::Ticket).map_err(|failure| {
+            let message =
+                format!("no contact is called \"{name}\", and it is no ticket: {}", failure.message);
+            Failure::new(failure.code, message)
+        }),
+    }
+}
+
+pub(crate) async fn run(mut app: App, settings: Settings) -> Result<Exit, Failure> {
     let recorder = app.recorder(app.common.record.as_deref())?;
     let meters = Meters::new();
-    let (endpoint, call) = match dial(&mut app, &ticket, recorder.as_ref(), &meters) {
+    let (endpoint, call) = match dial(&mut app, settings, recorder.as_ref(), &meters) {
         Ok(dialled) => dialled,
         Err(failure) => {
             // No half-written identity is left behind.
@@ -24,7 +80,7 @@ pub(crate) async fn run(mut app: App, ticket: Ticket) -> Result<Exit, Failure> {
             return Err(failure);
         }
     };
-    let talked = talk(&mut app, call, recorder, meters, None).await;
+    let talked = talk(&mut app, call, recorder, meters, &endpoint, false).await;
     endpoint.close().await;
     app.kept()?;
     let code = match talked.stopped {
@@ -46,20 +102,33 @@ pub(crate) async fn run(mut app: App, ticket: Ticket) -> Result<Exit, Failure> {
 
 fn dial(
     app: &mut App,
-    ticket: &Ticket,
+    Settings { whom, passcode, expected }: Settings,
     recorder: Option<&Recorder>,
     meters: &Meters,
 ) -> Result<(Endpoint, Call), Failure> {
     let tape = recorder.map(Recorder::tape);
     let media = media::open(&app.common, meters, tape.as_ref())?;
     // Before keys are made and packets sent: from here on the person waits for the other side.
-    let peer = ticket.fingerprint().to_string();
-    let (now, fields) = (Instant::now(), json!({"peer": peer}));
+    let (peer, contact) = match &whom {
+        Whom::Ticket(ticket) => (ticket.fingerprint().to_string(), None),
+        Whom::Contact(contact) => (contact.fingerprint.to_string(), Some(&contact.name)),
+    };
+    let (now, fields) = (Instant::now(), json!({"peer": peer, "contact": contact}));
     if let Some(tape) = &tape {
         tape.line("dial", now, fields.clone());
     }
-    app.output.event_at(now, "dial", fields, &format!("calling {peer}"));
-    let endpoint = app.endpoint()?;
-    let call = endpoint.dial(ticket, media);
+    let text = contact.map_or(format!("calling {peer}"), |name| format!("calling {name}, {peer}"));
+    app.output.event_at(now, "dial", fields, &text);
+    let endpoint = app.endpoint(false, false)?;
+    let call = match &whom {
+        Whom::Ticket(ticket) => match expected {
+            Some(pin) => endpoint.dial_expecting(ticket, pin, media),
+            None => endpoint.dial(ticket, media),
+        },
+        Whom::Contact(contact) => endpoint.dial_contact(&contact.name, media).map_err(contacts::failed)?,
+    };
+    if let Some(passcode) = passcode {
+        call.enter_passcode(passcode);
+    }
     Ok((endpoint, call))
 }

@@ -1,8 +1,8 @@
-//! Where the identity is kept. An identity that is there is never replaced.
+//! Where the identity, tickets and contacts are kept. An identity that is there is never replaced.
 
 use crate::exit::{Exit, Failure};
-use kring::Identity;
 use kring::store::{Saving, StoreError};
+use kring::{Home, HomeError, Identity};
 use std::env;
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
@@ -32,15 +32,42 @@ pub(crate) fn folder(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
 pub(crate) struct Loaded {
     pub(crate) identity: Identity,
     pub(crate) path: PathBuf,
-    /// If it was made just now: it is on its way to the disk.
+    /// Whether it was made just now.
+    pub(crate) new: bool,
+    /// If it is on its way to the disk.
     pub(crate) saving: Option<Saving>,
 }
 
 /// Loads the identity, or makes it in the first run.
+#[cfg(not(feature = "os-key-store"))]
 pub(crate) fn identity(named: Option<PathBuf>) -> Result<Loaded, Failure> {
     let path = folder(named)?.join("identity");
     let (identity, saving) = kring::store::open(&path).map_err(failed)?;
-    Ok(Loaded { identity, path, saving })
+    Ok(Loaded { identity, path, new: saving.is_some(), saving })
+}
+
+/// Loads the identity, or makes it in the first run.
+#[cfg(feature = "os-key-store")]
+pub(crate) fn identity(named: Option<PathBuf>) -> Result<Loaded, Failure> {
+    let path = folder(named)?.join("identity");
+    let store = kring::store::best(path.with_file_name("")).map_err(failed)?;
+    let (identity, new) = kring::store::load_or_create_in(&*store).map_err(failed)?;
+    Ok(Loaded { identity, path, new, saving: None })
+}
+
+/// Opens the lists of tickets and contacts.
+pub(crate) fn open(named: Option<PathBuf>) -> Result<Home, Failure> {
+    let folder = folder(named)?;
+    #[cfg(feature = "os-key-store")]
+    let home = Home::open(kring::store::best(folder).map_err(|error| failed_list(error.into()))?);
+    #[cfg(not(feature = "os-key-store"))]
+    let home = Home::in_folder(folder);
+    home.map_err(failed_list)
+}
+
+/// What went wrong with a list.
+pub(crate) fn failed_list(error: HomeError) -> Failure {
+    Failure::new(Exit::Identity, error)
 }
 
 /// Waits until a new identity is safe on the disk.
@@ -54,8 +81,7 @@ fn failed(error: StoreError) -> Failure {
 
 /// Shows the identity; makes it if there is none.
 pub(crate) fn show(named: Option<PathBuf>) -> Result<Exit, Failure> {
-    let Loaded { identity, path, saving } = identity(named)?;
-    let new = saving.is_some();
+    let Loaded { identity, path, new, saving } = identity(named)?;
     saving.map_or(Ok(()), kept)?;
     println!("fingerprint {}", identity.fingerprint());
     println!("kept in     {}", path.display());
@@ -67,7 +93,7 @@ pub(crate) fn show(named: Option<PathBuf>) -> Result<Exit, Failure> {
 }
 
 /// Seconds since 1970 as a date and time, UTC.
-fn date(seconds: u64) -> String {
+pub(crate) fn date(seconds: u64) -> String {
     let (mut days, in_day) = (seconds / 86_400, seconds % 86_400);
     let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let mut year = 1970;

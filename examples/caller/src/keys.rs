@@ -14,6 +14,10 @@ const LOOK_UP: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     Char(char),
+    /// While something is [typed](Keys::typing): a character as it is, the end, and one taken back.
+    Typed(char),
+    Enter,
+    Backspace,
     /// Ctrl-C, which a terminal in raw mode passes on as a key.
     Interrupt,
 }
@@ -32,6 +36,7 @@ pub(crate) struct Keys {
     output: Arc<Output>,
     pressed: mpsc::Receiver<Key>,
     over: Arc<AtomicBool>,
+    typing: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -44,11 +49,15 @@ impl Keys {
         output.set_raw(true);
         let (press, pressed) = mpsc::channel(16);
         let over = Arc::new(AtomicBool::new(false));
-        let mut keys = Keys { output: output.clone(), pressed, over: over.clone(), thread: None };
+        let typing = Arc::new(AtomicBool::new(false));
+        let types = typing.clone();
+        let mut keys = Keys { output: output.clone(), pressed, over: over.clone(), typing, thread: None };
         let thread = std::thread::Builder::new().name("kring-keys".into()).spawn(move || {
             while !over.load(Ordering::Relaxed) {
                 let key = match event::poll(LOOK_UP) {
-                    Ok(true) => event::read().ok().and_then(key),
+                    Ok(true) => {
+                        event::read().ok().and_then(|event| key(event, types.load(Ordering::Relaxed)))
+                    }
                     Ok(false) => None,
                     Err(_) => return,
                 };
@@ -62,6 +71,13 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// Whether keys are letters of a text from now on.
+    pub(crate) fn typing(&self, on: bool) {
+        self.typing.store(on, Ordering::Relaxed);
+    }
+}
+
 /// The next key; never, without a terminal.
 pub(crate) async fn next(keys: &mut Option<Keys>) -> Key {
     if let Some(keys) = keys
@@ -72,13 +88,16 @@ pub(crate) async fn next(keys: &mut Option<Keys>) -> Key {
     std::future::pending().await
 }
 
-fn key(event: Event) -> Option<Key> {
+fn key(event: Event, typing: bool) -> Option<Key> {
     let Event::Key(key) = event else { return None };
     if key.kind == KeyEventKind::Release {
         return None;
     }
     match key.code {
         KeyCode::Char('c' | 'C') if key.modifiers.contains(KeyModifiers::CONTROL) => Some(Key::Interrupt),
+        KeyCode::Char(c) if typing => Some(Key::Typed(c)),
+        KeyCode::Enter if typing => Some(Key::Enter),
+        KeyCode::Backspace if typing => Some(Key::Backspace),
         KeyCode::Char(c) => Some(Key::Char(c.to_ascii_lowercase())),
         KeyCode::Esc => Some(Key::Char('q')),
         _ => None,

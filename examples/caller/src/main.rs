@@ -7,14 +7,17 @@ mod answer;
 mod app;
 mod args;
 mod clock;
+mod contacts;
 mod devices;
 mod dial;
 mod exit;
 mod hints;
 mod home;
+mod keep;
 mod keys;
 mod media;
 mod output;
+mod passcode;
 mod qr;
 mod record;
 mod stats;
@@ -23,6 +26,8 @@ mod stop;
 mod talk;
 mod tap;
 mod ticket;
+mod tickets;
+mod verify;
 
 use app::App;
 use args::{Accept, Answer, Cli, Command, Common};
@@ -45,11 +50,15 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Id(home) => home::show(home.home),
         Command::Devices(how) => devices::show(how.json),
-        Command::Call(mut call) => ticket::read(call.ticket.as_deref()).and_then(|ticket| {
-            devices::settle(&mut call.common, true);
-            media::check(&call.common)?;
-            run(clock, call.common, |app| Box::pin(dial::run(app, ticket)))
-        }),
+        Command::Tickets(tickets) => tickets::run(tickets),
+        Command::Contacts(contacts) => contacts::run(contacts),
+        Command::Call(mut call) => dial::whom(call.ticket.as_deref(), call.common.home.home.clone())
+            .and_then(|whom| {
+                let settings = dial::Settings::new(whom, &call)?;
+                devices::settle(&mut call.common, true);
+                media::check(&call.common)?;
+                run(clock, call.common, |app| Box::pin(dial::run(app, settings)))
+            }),
         Command::Answer(answer) => answered(clock, answer),
     };
     let code = result.unwrap_or_else(|failure| {
@@ -64,7 +73,15 @@ fn answered(clock: Clock, mut answer: Answer) -> Result<Exit, Failure> {
     devices::settle(&mut answer.common, answer.accept == Accept::Ask);
     media::check(&answer.common)?;
     let ticket_file = answer.ticket_file.as_deref().map(ticket::TicketFile::prepare).transpose()?;
-    let settings = answer::Settings { accept: answer.accept, expires: answer.expires, ticket_file };
+    let settings = answer::Settings {
+        accept: answer.accept,
+        expires: answer.expires,
+        one_use: answer.one_use,
+        contacts_only: answer.contacts_only,
+        lobby: answer.lobby,
+        passcode: passcode::read(answer.passcode_file.as_deref())?.filter(|_| !answer.contacts_only),
+        ticket_file,
+    };
     run(clock, answer.common, |app| Box::pin(answer::run(app, settings)))
 }
 

@@ -1,9 +1,20 @@
-//! A ticket as a QR code of half blocks, two rows of modules in one of characters.
+//! A ticket or a safety number as a QR code of half blocks, two rows of modules in one of characters.
 
+use crate::output::Output;
 use qrcodegen::{QrCode, QrCodeEcc, QrSegment, Version};
 
 /// Light modules around the code.
 const QUIET: i32 = 2;
+
+/// Shows `text`, upper case, on the terminal, if it fits there.
+pub(crate) fn show(output: &Output, text: &str) {
+    let (columns, rows) = crossterm::terminal::size().unwrap_or((80, 24));
+    // A row is left for the cursor.
+    for line in draw(text, usize::from(rows.saturating_sub(1)), columns.into()).unwrap_or_default() {
+        // White on black, whatever the terminal's colours are.
+        output.line(&format!("\x1b[97;40m{line}\x1b[0m"));
+    }
+}
 
 /// Draws `text`, upper case, if it fits the rows and columns. Light modules are drawn, dark ones left out, as suits a
 /// dark terminal; scanners read the other way round as well.

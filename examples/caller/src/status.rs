@@ -2,7 +2,7 @@
 
 use crate::stats::Rates;
 use crate::tap::SILENCE;
-use kring::Stats;
+use kring::{Code, Stats};
 use std::time::Duration;
 
 /// Cells of a level bar.
@@ -13,6 +13,9 @@ pub(crate) struct Status<'a> {
     pub(crate) state: &'a str,
     pub(crate) name: &'a str,
     pub(crate) fingerprint: &'a str,
+    pub(crate) code: Option<&'a Code>,
+    /// What is known about whose the fingerprint is.
+    pub(crate) known: &'a str,
     pub(crate) since: Duration,
     pub(crate) own_level: u8,
     pub(crate) peer_level: u8,
@@ -59,10 +62,16 @@ impl Status<'_> {
             ),
         ];
         if !self.fingerprint.is_empty() {
-            lines.insert(1, format!("fingerprint {}", self.fingerprint));
+            lines.insert(1, format!("fingerprint {} ({})", self.fingerprint, self.known));
+        }
+        if let Some(code) = self.code {
+            let emoji = code.emoji().map(|emoji| emoji.symbol.to_string()).join(" ");
+            lines.insert(1, format!("code {code}   {emoji}   read it to each other"));
         }
         lines.extend(self.hint.map(|hint| format!("! {hint}")));
-        lines.push("m mute microphone   v camera off   q hang up".into());
+        lines.push(
+            "m mute microphone   v camera off   c the code is the same   s safety number   q hang up".into(),
+        );
         lines
     }
 }

@@ -5,13 +5,19 @@
 use crate::app::{App, tracks_json, tracks_text};
 use crate::exit;
 use crate::hints::{Hints, Known};
+use crate::keep;
 use crate::keys::{self, Key, Keys};
 use crate::media::Meters;
+use crate::passcode::Typed;
 use crate::record::{Recorder, Tape};
 use crate::stats::{self, Rates, Tally};
 use crate::status::Status;
 use crate::stop::Stop;
-use kring::{Call, End, EndedBy, Endpoint, Event, Safety, TrackInfo, TrackSource, TrackState};
+use crate::verify;
+use kring::{
+    Call, Code, End, EndedBy, Endpoint, Event, KeyChanged, Peer, Safety, TrackInfo, TrackSource, TrackState,
+    Unverified, Who,
+};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
@@ -28,20 +34,23 @@ pub(crate) struct Talked {
     pub(crate) stopped: Option<Stop>,
 }
 
-/// Runs `call` to its end. Callers who come by `others` are told that it is busy.
+/// Runs `call` of `endpoint` to its end. If `others` may call it meanwhile, they are told that it is busy.
 pub(crate) async fn talk(
     app: &mut App,
     call: Call,
     recorder: Option<Recorder>,
     meters: Meters,
-    others: Option<&Endpoint>,
+    endpoint: &Endpoint,
+    others: bool,
 ) -> Talked {
     let mut keys = Keys::read(&app.output);
+    // Nobody is kept twice, and not if the person has named somebody.
+    let asks = app.common.keep.is_none();
     let mut tick = interval(if app.output.terminal() { DRAW } else { SECOND });
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let tape = recorder.as_ref().map(Recorder::tape);
     let stopper = app.stopper.clone();
-    let mut talk = Talk::new(app, tape, meters);
+    let mut talk = Talk::new(app, endpoint, tape, meters);
     let (mut stopped, mut hang_up) = (None, false);
     let end = loop {
         tokio::select! {
@@ -52,6 +61,23 @@ pub(crate) async fn talk(
             }
             event = call.next_event() => match event {
                 Some(Event::Ended(end)) => break end,
+                // Nobody is there to accept it.
+                Some(Event::KeyChanged(peer)) if !talk.changed(&peer) => {
+                    hang_up = true;
+                    break End::HungUp { by: EndedBy::Local };
+                }
+                Some(Event::PasscodeWanted) => match &keys {
+                    Some(keys) => {
+                        keys.typing(true);
+                        talk.say("passcode-wanted", Value::Null, "the other side wants a passcode: type it (it is not shown) and press Enter");
+                    }
+                    // Nobody is there to type it.
+                    None => {
+                        hang_up = true;
+                        talk.say("passcode-wanted", Value::Null, "the other side wants a passcode; give it with --passcode-file");
+                        break End::NotAdmitted;
+                    }
+                },
                 Some(event) => talk.event(&call, event),
                 None => break End::Vanished,
             },
@@ -62,8 +88,19 @@ pub(crate) async fn talk(
                     break End::HungUp { by: EndedBy::Local };
                 }
                 Key::Char(key) => talk.key(&call, key),
+                Key::Typed(c) => talk.typed.push(c),
+                Key::Backspace => talk.typed.backspace(),
+                Key::Enter => match talk.typed.take() {
+                    Ok(passcode) => {
+                        if let Some(keys) = &keys {
+                            keys.typing(false);
+                        }
+                        call.enter_passcode(passcode);
+                    }
+                    Err(wrong) => talk.app.output.line(&format!("{wrong}; type it again")),
+                },
             },
-            other = next_caller(others) => {
+            Some(other) = endpoint.incoming(), if others => {
                 let who = other.peer().fingerprint().to_string();
                 talk.app.output.event("busy", json!({"peer": who}), &format!("{who} calls too and is told that you are in a call"));
                 other.busy();
@@ -76,6 +113,7 @@ pub(crate) async fn talk(
     if at.duration_since(talk.counted) >= SECOND / 2 {
         talk.second(&call, at);
     }
+    let (peer, called) = (call.peer(), call.peer_name());
     if hang_up {
         call.hang_up().await;
     } else {
@@ -83,24 +121,20 @@ pub(crate) async fn talk(
     }
     drop(keys);
     let answered = talk.connected.is_some();
+    let may_keep = talk.acquainted && asks && stopped.is_none();
     talk.ended(&end, at);
     if let Some(recorder) = recorder {
         recorder.finish().await;
     }
-    Talked { end, answered, stopped }
-}
-
-async fn next_caller(others: Option<&Endpoint>) -> kring::Incoming {
-    if let Some(endpoint) = others
-        && let Some(incoming) = endpoint.incoming().await
-    {
-        return incoming;
+    if let Some(peer) = peer.filter(|_| may_keep) {
+        keep::offer(app, endpoint, &peer, &called, others).await;
     }
-    std::future::pending().await
+    Talked { end, answered, stopped }
 }
 
 struct Talk<'a> {
     app: &'a mut App,
+    endpoint: &'a Endpoint,
     tape: Option<Tape>,
     meters: Meters,
     state: &'static str,
@@ -114,6 +148,11 @@ struct Talk<'a> {
     microphone_ended: bool,
     peer_tracks: Vec<TrackInfo>,
     peer_records: bool,
+    code: Option<Code>,
+    number_told: bool,
+    typed: Typed,
+    /// The two have agreed on a secret for another call.
+    acquainted: bool,
     tally: Tally,
     rates: Rates,
     counted: Instant,
@@ -122,10 +161,11 @@ struct Talk<'a> {
 }
 
 impl<'a> Talk<'a> {
-    fn new(app: &'a mut App, tape: Option<Tape>, meters: Meters) -> Talk<'a> {
+    fn new(app: &'a mut App, endpoint: &'a Endpoint, tape: Option<Tape>, meters: Meters) -> Talk<'a> {
         let now = Instant::now();
         Talk {
             app,
+            endpoint,
             tape,
             meters,
             state: "dialling",
@@ -138,6 +178,10 @@ impl<'a> Talk<'a> {
             microphone_ended: false,
             peer_tracks: Vec::new(),
             peer_records: false,
+            code: None,
+            number_told: false,
+            typed: Typed::default(),
+            acquainted: false,
             tally: Tally::default(),
             rates: Rates::default(),
             counted: now,
@@ -161,6 +205,10 @@ impl<'a> Talk<'a> {
                 self.state = "ringing";
                 self.say("ringing", Value::Null, "it rings there");
             }
+            Event::Waiting => {
+                self.state = "waiting";
+                self.say("waiting-to-be-let-in", Value::Null, "waiting until somebody lets you in");
+            }
             Event::Answered => {
                 self.state = "answered";
                 self.say("answered", Value::Null, "answered");
@@ -172,11 +220,24 @@ impl<'a> Talk<'a> {
                 self.tracks(tracks);
             }
             Event::PeerTrackState { track, state } => self.track_state(track, state),
+            Event::Acquainted { contact: None } => {
+                self.acquainted = true;
+                self.keep_named(call);
+            }
             Event::PeerRecording(on) => {
                 self.peer_records = on;
                 let text =
                     if on { "the other side RECORDS this call" } else { "the other side stopped recording" };
                 self.say("peer-recording", json!({"on": on}), text);
+            }
+            Event::Code(code) => {
+                self.code = Some(code);
+                let (fields, text) = verify::code(&code);
+                self.say("code", fields, &text);
+            }
+            Event::CodeFailed(why) => {
+                let text = format!("WARNING: {why}; compare the safety number instead");
+                self.say("code-failed", json!({"why": why.to_string()}), &text);
             }
             Event::Interrupted => {
                 self.state = "interrupted";
@@ -198,21 +259,43 @@ impl<'a> Talk<'a> {
         }
     }
 
+    /// The other side can be kept now, if it is to be.
+    fn keep_named(&mut self, call: &Call) {
+        if let (Some(peer), Some(name)) = (call.peer(), self.app.common.keep.clone())
+            && keep::keep(self.app, self.endpoint, &peer, &name)
+        {
+            self.app.common.keep = None;
+        }
+    }
+
     fn connected(&mut self, call: &Call, safety: &Safety) {
         self.connected = Some(Instant::now());
         self.state = "connected";
         self.tracks(call.peer_tracks());
         let name = call.peer_name();
         let fingerprint = call.peer().map(|peer| peer.fingerprint().to_string()).unwrap_or_default();
-        if !name.is_empty() {
-            self.name = format!("with \"{name}\" (unverified)");
+        let contact = call.peer().and_then(|peer| self.endpoint.home().contact_of(&peer.fingerprint()));
+        let contact = contact.map(|contact| contact.name);
+        if let Some(contact) = &contact {
+            let who = verify::word(call.who().as_ref());
+            self.name = format!("with {contact} (contact, {who})");
+        } else if !name.is_empty() {
+            let who = verify::word(call.who().as_ref());
+            self.name = format!("with \"{name}\" ({who})");
         }
         let text = format!(
             "connected {} {fingerprint}; they send {}",
-            if name.is_empty() { "with" } else { &self.name },
+            if self.name.is_empty() { "with" } else { &self.name },
             tracks_text(&self.peer_tracks)
         );
-        let fields = json!({"peer": fingerprint, "name": name, "tracks": tracks_json(&self.peer_tracks)});
+        let verified = call.who().is_some_and(|who| who.is_verified());
+        let fields = json!({
+            "peer": fingerprint,
+            "contact": contact,
+            "name": name,
+            "verified": verified,
+            "tracks": tracks_json(&self.peer_tracks),
+        });
         self.say("connected", fields, &text);
         self.fingerprint = fingerprint;
         let fields = json!({
@@ -246,7 +329,49 @@ impl<'a> Talk<'a> {
         self.say("peer-track", json!({"what": what, "state": state}), &format!("their {what} is {state}"));
     }
 
+    /// The other side is not who was expected; says whether somebody is there to be asked.
+    fn changed(&mut self, peer: &Peer<KeyChanged>) -> bool {
+        self.state = "key changed";
+        let (now, before) = (peer.identity().fingerprint(), peer.pinned().fingerprint());
+        let which = if peer.was_verified() { "verified" } else { "known" };
+        let fields =
+            json!({"peer": now.to_string(), "expected": before.to_string(), "verified": peer.was_verified()});
+        let text = format!(
+            "WARNING: this is not the {which} device: expected {before}, came {now}. Either it is a new one, or somebody \
+             pretends. Nothing is sent or played"
+        );
+        self.say("key-changed", fields, &text);
+        let asked = self.app.output.can_ask();
+        if asked {
+            self.app.output.line("a accepts it, after you have asked by another way; q hangs up");
+        }
+        asked
+    }
+
+    /// The person says that the other reads the same code.
+    fn compared(&mut self, call: &Call, peer: Peer<Unverified>) {
+        if call.mark_verified(peer).is_ok() {
+            self.name = self.name.replace("unverified", "verified");
+            self.say("verified", Value::Null, "verified: you have compared the code");
+            // For the next call as well, if there is a name for them.
+            let home = self.endpoint.home();
+            let contact = call.peer().and_then(|peer| home.contact_of(&peer.fingerprint()));
+            if let Some(Err(error)) = contact.map(|contact| home.set_verified(&contact.name, true)) {
+                self.app.output.warn(format_args!("that they are verified was not kept: {error}"));
+            }
+        }
+    }
+
     fn key(&mut self, call: &Call, key: char) {
+        match (key, call.who()) {
+            ('c', Some(Who::Unverified(peer))) if self.code.is_some() => self.compared(call, peer),
+            ('a', Some(Who::KeyChanged(peer))) => {
+                call.accept_changed_key(&peer);
+                self.say("key-accepted", Value::Null, "accepted; it counts as unverified");
+            }
+            ('s', Some(_)) => verify::show_number(call, &self.app.output),
+            _ => {}
+        }
         match key {
             'm' => {
                 self.microphone_muted ^= true;
@@ -291,6 +416,10 @@ impl<'a> Talk<'a> {
             file.write(&stats::line(&self.app.clock, now, self.state, &stats, &self.rates), &self.app.output);
         }
         let Some(connected) = self.connected else { return };
+        // It takes some milliseconds, so not while the first sound is due.
+        if !std::mem::replace(&mut self.number_told, true) && !self.app.output.terminal() {
+            verify::show_number(call, &self.app.output);
+        }
         let known = Known {
             connected: now.duration_since(connected),
             has_microphone: self.app.common.mic != crate::args::Microphone::None,
@@ -317,6 +446,8 @@ impl<'a> Talk<'a> {
             state: self.state,
             name: &self.name,
             fingerprint: &self.fingerprint,
+            code: self.code.as_ref(),
+            known: verify::word(call.who().as_ref()),
             since: now.duration_since(self.connected.unwrap_or(self.begun)),
             own_level: self.meters.own.loudest(),
             peer_level: self.meters.peer.loudest(),

@@ -49,13 +49,50 @@ fn nobody_there_is_unreachable() {
 }
 
 #[test]
-fn a_ticket_of_an_earlier_run_is_refused() {
+fn a_ticket_that_somebody_else_gave_out_is_refused() {
     let desk = Desk::new();
     let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let bind = format!("--bind 127.0.0.1:{port}");
     let old = ticket(&desk, &bind);
-    let _answer = desk.answer(&bind);
+    let mut other = desk.start("other", &format!("answer {bind} --for 20"));
+    other.says("waiting for calls");
     fails(&desk, &format!("call {old}"), 13, "ask for a new one");
+    other.terminate();
+    other.wait();
+}
+
+#[cfg(unix)]
+#[test]
+fn damaged_lists_stay_as_they_are() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    for (list, command) in
+        [("contacts", "contacts"), ("tickets", "tickets"), ("contacts", "answer"), ("tickets", "call x")]
+    {
+        let path = desk.path(&format!("home-failing/{list}"));
+        let _ = fs::create_dir(path.parent().unwrap());
+        fs::write(&path, "no list").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fails(&desk, command, 21, "left as it is");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "no list");
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn contacts_that_are_not_there_or_cannot_be_named_so() {
+    let desk = Desk::new();
+    fails(&desk, "contacts remove Anna", 17, "no contact is called \"Anna\"");
+    fails(&desk, "contacts rename Anna Ben", 17, "kring contacts");
+    fails(&desk, "contacts block Anna", 17, "no contact");
+    fails(&desk, "contacts unblock Anna", 17, "no contact");
+    fails(&desk, "contacts rename Anna -x", 2, "-x");
+    fails(&desk, "contacts add hello --name Anna", 10, "kring1");
+    fails(&desk, "call Anna", 10, "no contact is called \"Anna\"");
+    fails(&desk, "tickets revoke 12", 2, "16 hexadecimal digits");
+    fails(&desk, "tickets revoke 0123456789abcdef", 10, "no ticket 0123456789abcdef holds");
+    fails(&desk, "answer --contacts-only --one-use", 2, "--one-use");
+    fails(&desk, "answer --keep @x", 2, "begins with @");
 }
 
 #[test]

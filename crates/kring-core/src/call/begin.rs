@@ -2,11 +2,13 @@
 //!
 //! Guarantee: a call has a peer at once only where a [`Session`] proves one; else the first message on the stream has to.
 
+use super::door::{Door, Threshold};
 use super::outbox::Outbox;
 use super::pictures::Pictures;
 use super::protect::Protection;
 use super::receive::Inbox;
 use super::rotate::Turnover;
+use super::verification::Verification;
 use super::{Call, CallStats, DEFAULT_RATE, Peer, Phase, Playout, REPORT_INTERVAL, Timeouts};
 use crate::control::Message;
 use crate::crypto::random_secret;
@@ -17,6 +19,7 @@ use crate::media::Packetiser;
 use crate::offer::Offer;
 use crate::rate::{RateControl, Share};
 use crate::time::Time;
+use crate::verify::CodeExchange;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -36,8 +39,31 @@ impl Call {
         let peer_offer = Offer::decode(&session.offer)?;
         let mut call =
             Call::begin(session.line, Peer::Proven(session.peer), peer_offer, identity, timeouts, now)?;
-        if call.line.role == Role::Caller {
-            call.set_tracks(offer);
+        match call.line.role {
+            Role::Caller => call.set_tracks(offer),
+            Role::Callee => call.write(&Message::Ringing),
+        }
+        call.handle_stream(now, &[]);
+        Ok(call)
+    }
+
+    /// Callee: has the caller wait in front of `door` before it rings. Until [`Event::Admitted`](super::Event::Admitted) there is nothing to
+    /// answer; that it can be declined is all.
+    ///
+    /// # Errors
+    /// As for [`new`](Call::new).
+    pub fn at_the_door(
+        session: Session,
+        identity: &Arc<Identity>,
+        door: Door,
+        timeouts: Timeouts,
+        now: Time,
+    ) -> Result<Call, HandshakeError> {
+        let peer_offer = Offer::decode(&session.offer)?;
+        let mut call =
+            Call::begin(session.line, Peer::Proven(session.peer), peer_offer, identity, timeouts, now)?;
+        if call.line.role == Role::Callee {
+            call.close_door(door);
         }
         call.handle_stream(now, &[]);
         Ok(call)
@@ -61,6 +87,7 @@ impl Call {
     ) -> Result<Call, HandshakeError> {
         let peer = Peer::Claimed(claimed.claim);
         let mut call = Call::begin(claimed.line, peer, Offer::default(), identity, timeouts, now)?;
+        call.write(&Message::Ringing);
         call.answer(now, offer);
         call.handle_stream(now, &[]);
         Ok(call)
@@ -79,6 +106,7 @@ impl Call {
         let provider = &line.provider;
         let own = OwnKeys::new(provider.clone(), group, role.leaf(), random_secret(&**provider)?);
         let peer_keys = PeerKeys::new(provider.clone(), group, peer_leaf);
+        let (exchange, commitment) = CodeExchange::begin(role, line.handshake_hash, &**provider)?;
         let mut call = Call {
             inbox: Inbox::new(peer_keys),
             line,
@@ -91,6 +119,7 @@ impl Call {
             tracks: HashMap::new(),
             peer_offer,
             packetiser: Packetiser::default(),
+            contact: super::contact::Exchange::default(),
             outbox: Outbox::default(),
             pictures: Pictures::default(),
             protection: Protection::default(),
@@ -109,10 +138,14 @@ impl Call {
             playout: Playout::default(),
             stats: CallStats::default(),
             scratch: Default::default(),
+            threshold: Threshold::Open,
+            door_events: VecDeque::new(),
+            rang: false,
+            verification: Verification::new(identity.public(), exchange, now),
         };
         call.write(&Message::SenderKey(call.own.announce(identity)));
-        if role == Role::Callee {
-            call.write(&Message::Ringing);
+        if let Some(commitment) = commitment {
+            call.write(&Message::Code(commitment));
         }
         Ok(call)
     }

@@ -5,9 +5,12 @@
 //! `None`, and call [`Call::handle_timeout`] at [`Call::poll_timeout`].
 //!
 //! Guarantee: no media leaves before the call is answered, and none that came earlier gets through; a caller who has
-//! proven nothing yet has no name here, and nothing that it sends is opened but the proof; whatever the peer sends, memory stays below [`MAX_MEMORY`] and the call goes on or ends with a reason.
+//! proven nothing yet has no name here, and nothing that it sends is opened but the proof; with somebody whose key has
+//! changed no media is exchanged before a person accepts it; whatever the peer sends, memory stays below [`MAX_MEMORY`] and the call goes on or ends with a reason.
 
 mod begin;
+mod contact;
+mod door;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
 mod outbox;
@@ -20,7 +23,9 @@ mod rotate;
 mod send;
 #[cfg(all(test, feature = "aws-lc"))]
 mod tests;
+mod verification;
 
+pub use door::{Door, DoorEvent};
 pub use receive::IncomingFrame;
 pub use recover::PictureFeedback;
 #[cfg(all(test, feature = "aws-lc", feature = "pure-rust"))]
@@ -30,15 +35,16 @@ pub use rotate::KeyLifetimes;
 
 use crate::control::{Message, Reason};
 use crate::crypto::CryptoError;
-use crate::handshake::{CallId, Claim, Line, Role};
+use crate::handshake::{CallId, Claim, Line, Pass, Role};
 use crate::identity::PublicIdentity;
 use crate::keys::{OwnKeys, REPORT_TRACK};
 use crate::media::audio::Bundler;
 use crate::media::{MediaKind, Packetiser};
 use crate::offer::{Offer, TrackInfo, TrackState};
 use crate::rate::{RateControl, Share};
-use crate::ticket::TicketId;
 use crate::time::Time;
+use crate::verify::{Code, CodeFailure, Trust};
+use door::Threshold;
 use outbox::Outbox;
 use pictures::Pictures;
 use protect::Protection;
@@ -47,7 +53,9 @@ use recover::Recovering;
 use report::PictureState;
 use rotate::Turnover;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Duration;
+use verification::Verification;
 
 /// Bound on what one call holds for its peer: reassembly 4 MiB, frames that wait for a key 0.5 MiB, pictures to be
 /// sent 1 MiB, the rest small.
@@ -97,12 +105,23 @@ pub enum EndedBy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
+    /// Caller: the callee wants a passcode, and [`Call::enter_passcode`] gives it.
+    PasscodeWanted,
+    /// Caller: somebody has to let this side in.
+    Waiting,
     /// The callee's device rings.
     Ringing,
     /// The callee answered: from now on media flows.
     Answered,
     /// The caller whom this side has answered ahead has proven itself.
     Proven,
+    /// Who is there is not who was [expected](Call::expect): no media flows before a person has
+    /// [accepted](Call::accept_changed_key) that.
+    KeyChanged(Trust),
+    /// The call's code is there, for both people to compare.
+    Code(Code),
+    /// There is no code in this call.
+    CodeFailed(CodeFailure),
     /// The peer's tracks are these now.
     Tracks(Vec<TrackInfo>),
     /// The peer switched one of its tracks on or off.
@@ -117,6 +136,11 @@ pub enum Event {
         /// One of this side's tracks.
         track: u8,
     },
+    /// Both sides have offered to renew the secret by which they can call each other; it can be
+    /// [taken](Call::take_contact_key).
+    ContactKey,
+    /// Where the peer says that it can be reached.
+    Reach(Vec<SocketAddr>),
     /// The peer records, or has stopped. A modified program can record without saying so.
     PeerRecording(bool),
     /// Nothing has been heard of the peer for 1.5 s.
@@ -134,6 +158,8 @@ pub enum Event {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// Callee: the caller has to pass the door before it rings.
+    Door,
     /// Caller: nothing heard yet, or it rings. Callee: it rings here.
     Ringing,
     Talking,
@@ -191,6 +217,9 @@ pub enum SendError {
     /// The call is not answered yet, or is over.
     #[error("the call is not answered yet, or is over")]
     NotTalking,
+    /// The other side's key has changed, and no person has accepted it.
+    #[error("the other side's key has changed; a person has to accept it first")]
+    KeyChanged,
     /// There is no such track, or it is muted.
     #[error("track {track} is not live")]
     NotLive {
@@ -268,6 +297,7 @@ pub struct Call {
     tracks: HashMap<u8, OwnTrack>,
     peer_offer: Offer,
     packetiser: Packetiser,
+    contact: contact::Exchange,
     outbox: Outbox,
     pictures: Pictures,
     protection: Protection,
@@ -288,6 +318,11 @@ pub struct Call {
     playout: Playout,
     stats: CallStats,
     scratch: (Vec<u8>, Vec<u8>),
+    verification: Verification,
+    threshold: Threshold,
+    door_events: VecDeque<DoorEvent>,
+    /// Caller: it has rung.
+    rang: bool,
 }
 
 impl Call {
@@ -313,10 +348,10 @@ impl Call {
         self.line.call_id
     }
 
-    /// The ticket that the caller used.
+    /// What let the caller through.
     #[must_use]
-    pub fn ticket(&self) -> TicketId {
-        self.line.ticket
+    pub fn pass(&self) -> Pass {
+        self.line.by.pass
     }
 
     /// What the peer calls itself, sends and can receive. At the caller it is empty until the answer, at a callee who has
@@ -360,9 +395,10 @@ impl Call {
         }
     }
 
-    /// Callee: takes the call with what this side sends. Without effect unless it rings here.
+    /// Callee: takes the call with what this side sends. Without effect unless it rings here, and while a changed key is
+    /// not accepted.
     pub fn answer(&mut self, now: Time, offer: &Offer) {
-        if self.phase == Phase::Ringing && self.line.role == Role::Callee {
+        if self.phase == Phase::Ringing && self.line.role == Role::Callee && !self.is_held() {
             self.write(&Message::Answer(offer.clone()));
             self.set_tracks(offer);
             self.phase = Phase::Talking;
@@ -371,9 +407,9 @@ impl Call {
         }
     }
 
-    /// Callee: does not take the call. Without effect unless it rings here.
+    /// Callee: does not take the call. Without effect unless it rings here, or the caller is at the door.
     pub fn decline(&mut self, reason: Reason) {
-        if self.phase == Phase::Ringing && self.line.role == Role::Callee {
+        if matches!(self.phase, Phase::Door | Phase::Ringing) && self.line.role == Role::Callee {
             self.write(&Message::Decline(reason));
             self.end(reason, EndedBy::Local);
         }
@@ -472,10 +508,11 @@ impl Call {
         let quiet = if self.interrupted { self.timeouts.vanished } else { INTERRUPTED_AFTER };
         let mut next = self.report_due().min(self.last_heard + quiet);
         next = self.turnover_due().map_or(next, |at| next.min(at));
+        next = self.code_due().map_or(next, |at| next.min(at));
         if self.phase == Phase::Talking {
             next = self.rate.due().map_or(next, |at| next.min(at));
         }
-        if self.phase == Phase::Ringing {
+        if matches!(self.phase, Phase::Door | Phase::Ringing) {
             next = next.min(self.began + self.timeouts.ringing);
         }
         Some(next)
@@ -486,7 +523,7 @@ impl Call {
         if self.phase == Phase::Over {
             return;
         }
-        if self.phase == Phase::Ringing && now >= self.began + self.timeouts.ringing {
+        if matches!(self.phase, Phase::Door | Phase::Ringing) && now >= self.began + self.timeouts.ringing {
             return self.hang_up(Reason::NotAnswered);
         }
         // A caller who is still to prove itself is not there yet, so it cannot go missing.
@@ -513,6 +550,7 @@ impl Call {
             self.send_report(now);
         }
         self.inbox.expire(now);
+        self.code_timeout(now);
     }
 
     fn write(&mut self, message: &Message) {

@@ -166,6 +166,7 @@ impl Call {
         let tracks = offer.tracks.clone();
         self.peer_offer = offer;
         self.event(Event::Proven);
+        self.judge();
         self.event(Event::Tracks(tracks));
         self.heard(now);
     }
@@ -183,8 +184,11 @@ impl Call {
     fn message(&mut self, now: Time, message: Message) {
         let (caller, ringing) = (self.line.role == Role::Caller, self.phase == Phase::Ringing);
         match message {
-            Message::Ringing if caller && ringing => self.event(Event::Ringing),
-            Message::Answer(offer) if caller && ringing => {
+            Message::Ringing if caller && ringing && self.door_opened(now) => {
+                self.rang = true;
+                self.event(Event::Ringing);
+            }
+            Message::Answer(offer) if caller && ringing && self.door_opened(now) => {
                 let tracks = offer.tracks.clone();
                 self.peer_offer = offer;
                 self.phase = Phase::Talking;
@@ -207,6 +211,10 @@ impl Call {
             Message::TrackState { track, state } => self.peer_track_state(track, state),
             Message::KeyframeRequest { track } => self.keyframe_requested(now, track),
             Message::Recording(on) => self.event(Event::PeerRecording(on)),
+            Message::Code(message) => self.code_message(message),
+            Message::Door(message) => self.door_message(now, message),
+            Message::Contact(offer) => self.peer_contact(*offer),
+            Message::Reach(addresses) => self.peer_reach(addresses),
             Message::Ringing | Message::Answer(_) | Message::Decline(_) => {
                 self.violation("an answer to what was not asked");
             }
@@ -360,7 +368,7 @@ impl Call {
         mut plaintext: &[u8],
     ) {
         let info = FrameInfo::decode(kind, &mut plaintext);
-        let (Ok(mut info), Phase::Talking) = (info, self.phase) else {
+        let (Ok(mut info), Phase::Talking, false) = (info, self.phase, self.is_held()) else {
             self.inbox.dropped += 1;
             return;
         };

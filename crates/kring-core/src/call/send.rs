@@ -1,6 +1,6 @@
 //! What goes out: frames sealed and queued, datagrams when it is their turn, reports.
 //!
-//! Guarantee: nothing leaves on a track that is not live, and pictures never leave faster than rate control lets them.
+//! Guarantee: nothing leaves on a track that is not live or to somebody whose key has changed, and pictures never leave faster than rate control lets them.
 
 use super::pictures::Outgoing;
 use super::protect::Class;
@@ -110,6 +110,9 @@ impl Call {
     pub(super) fn live(&mut self, track: u8, kind: MediaKind) -> Result<&mut OwnTrack, SendError> {
         if self.phase != Phase::Talking {
             return Err(SendError::NotTalking);
+        }
+        if self.is_held() {
+            return Err(SendError::KeyChanged);
         }
         let live = self.tracks.get_mut(&track).filter(|t| t.info.state == TrackState::Live);
         let live = live.ok_or(SendError::NotLive { track })?;

@@ -1,6 +1,9 @@
 mod ahead;
+mod contact;
+mod door;
 mod rotate;
 mod stolen;
+mod verification;
 
 use super::*;
 use crate::crypto::Provider;
@@ -41,6 +44,8 @@ struct Two {
     now: Time,
     caller: Call,
     callee: Call,
+    /// The caller's identity, then the callee's.
+    identities: [Arc<Identity>; 2],
     wire: Vec<(Time, Role, Wire)>,
     connected: bool,
     seen: Vec<(Role, Event)>,
@@ -50,6 +55,8 @@ struct Two {
     recorded: Vec<(Role, Wire)>,
     /// A side whose stream stands still.
     stuck: Option<Role>,
+    /// What happened at the callee's door.
+    door: Vec<DoorEvent>,
 }
 
 #[derive(Clone)]
@@ -60,6 +67,11 @@ enum Wire {
 
 impl Two {
     fn new() -> Two {
+        Two::at(None)
+    }
+
+    /// With the caller in front of a door, if there is one.
+    fn at(door: Option<Door>) -> Two {
         let provider: Arc<dyn Provider> = Arc::new(AwsLc);
         let binding = Binding::Quic([7; 32]);
         let a = Arc::new(Identity::generate(&*provider, NOW).unwrap());
@@ -79,11 +91,16 @@ impl Two {
         };
         let timeouts = Timeouts::default();
         let caller = Call::new(session, &a, &offer("Anna"), timeouts, Time::ZERO).unwrap();
-        let callee = Call::new(*answered, &b, &Offer::default(), timeouts, Time::ZERO).unwrap();
+        let callee = match door {
+            Some(door) => Call::at_the_door(*answered, &b, door, timeouts, Time::ZERO),
+            None => Call::new(*answered, &b, &Offer::default(), timeouts, Time::ZERO),
+        };
+        let callee = callee.unwrap();
         Two {
             now: Time::ZERO,
             caller,
             callee,
+            identities: [a, b],
             wire: vec![],
             connected: true,
             seen: vec![],
@@ -91,6 +108,7 @@ impl Two {
             step: Duration::from_millis(1),
             recorded: vec![],
             stuck: None,
+            door: vec![],
         }
     }
 
@@ -129,6 +147,8 @@ impl Two {
                 sent.extend(std::iter::from_fn(|| side.poll_datagram(now)).map(Wire::Datagram));
                 let events: Vec<_> = std::iter::from_fn(|| side.poll_event()).collect();
                 let frames: Vec<_> = std::iter::from_fn(|| side.poll_frame()).collect();
+                let door: Vec<_> = std::iter::from_fn(|| side.poll_door()).collect();
+                self.door.extend(door);
                 self.seen.extend(events.into_iter().map(|e| (role, e)));
                 self.frames.extend(frames.into_iter().map(|f| (role, f)));
                 self.recorded.extend(sent.iter().map(|w| (role, w.clone())));

@@ -39,6 +39,9 @@ pub enum CryptoError {
     /// A frame did not authenticate, or could not be sealed.
     #[error("the frame does not authenticate under this key")]
     Aead,
+    /// A passcode's key could not be made.
+    #[error("there is not enough memory to make a key of the passcode")]
+    Passcode,
     /// The counter of a key is used up; a new key is needed.
     #[error("the frame counter of this key is used up")]
     CounterExhausted,

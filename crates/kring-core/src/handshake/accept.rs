@@ -1,13 +1,16 @@
 //! The callee's side.
 
 use super::channel::{MAX_FRAME, put_frame};
+use super::pass::{Admitted, Verdict};
 use super::replay::ReplayCache;
 use super::{
     Binding, CallId, Chain, Channel, F_CALL_ID, F_CERTIFICATE, F_OFFER, F_TIME, F_VERSION, FrameReader,
-    HINT_LEN, HandshakeError, Line, MAX_HANDSHAKE_FRAME, Role, Session, VERSION, builder,
+    HINT_LEN, HandshakeError, Line, MAX_HANDSHAKE_FRAME, Pass, Role, Session, VERSION, builder,
 };
-use crate::crypto::{Provider, Secret32, kdf};
-use crate::identity::{Certificate, Identity, PublicIdentity};
+use crate::contact::Contacts;
+use crate::crypto::{Provider, kdf};
+use crate::identity::{Certificate, CertificateError, Identity, PublicIdentity};
+use crate::issued::IssuedTickets;
 use crate::ticket::{Ticket, TicketId};
 use crate::time::WallTime;
 use crate::wire::{self, Fields};
@@ -18,8 +21,10 @@ use subtle::ConstantTimeEq;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// First messages whose hint fits no live ticket.
+    /// First messages whose hint fits no live ticket and no contact, and callers whose ticket ended meanwhile.
     pub unknown_hint: u64,
+    /// Callers who have proven that they are somebody whom this side has blocked.
+    pub blocked: u64,
     /// First messages seen before.
     pub replayed: u64,
     /// First messages from a clock that is off.
@@ -30,59 +35,48 @@ pub struct Counters {
     pub completed: u64,
 }
 
-/// A ticket that this side gave out.
-struct Issued {
-    id: TicketId,
-    noise: [u8; 32],
-    psk0: Secret32,
-    expires: WallTime,
-}
-
-/// What all incoming handshakes of an endpoint share: the identity, the live tickets, and which first messages came.
+/// What all incoming handshakes of an endpoint share: the identity, who gets through, and which first messages came.
 pub struct Acceptor {
     identity: Arc<Identity>,
     provider: Arc<dyn Provider>,
-    issued: Vec<Issued>,
+    admitted: Admitted,
     replay: ReplayCache,
     counters: Counters,
 }
 
-/// Most live tickets of one endpoint.
-pub const MAX_TICKETS: usize = 1024;
-
 impl Acceptor {
-    /// Answers for `identity`; nobody gets through until a ticket is [added](Acceptor::add).
+    /// Answers for `identity`; nobody gets through until a ticket is [added](Acceptor::add) or somebody
+    /// [admitted](Acceptor::admit).
     #[must_use]
     pub fn new(identity: Arc<Identity>, provider: Arc<dyn Provider>) -> Acceptor {
         Acceptor {
             identity,
             provider,
-            issued: Vec::new(),
+            admitted: Admitted::default(),
             replay: ReplayCache::default(),
             counters: Counters::default(),
         }
     }
 
-    /// Lets callers with `ticket` through until it expires. Beyond [`MAX_TICKETS`], the one that ends first goes.
+    /// Lets callers with `ticket` through until it expires.
     pub fn add(&mut self, ticket: &Ticket) {
-        self.issued.retain(|t| t.id != ticket.id());
-        let first_to_end = self.issued.iter().enumerate().min_by_key(|(_, t)| t.expires);
-        if let Some((first, _)) = first_to_end.filter(|_| self.issued.len() >= MAX_TICKETS) {
-            self.issued.swap_remove(first);
-        }
-        self.issued.push(Issued {
-            id: ticket.id(),
-            noise: *ticket.noise(),
-            psk0: ticket.psk0(),
-            expires: ticket.expires(),
-        });
+        self.admitted.add(ticket);
+    }
+
+    /// Lets through whoever holds one of these tickets or is one of these contacts, instead of those before; and nobody who
+    /// is blocked.
+    pub fn admit(&mut self, tickets: &IssuedTickets, contacts: &Contacts) {
+        self.admitted.set(tickets, contacts);
+    }
+
+    /// Whether contacts get through only: all others are dropped before any Diffie-Hellman, whatever ticket they hold.
+    pub fn set_contacts_only(&mut self, contacts_only: bool) {
+        self.admitted.set_contacts_only(contacts_only);
     }
 
     /// Lets nobody through with that ticket any more; says whether it was live.
     pub fn revoke(&mut self, id: TicketId) -> bool {
-        let before = self.issued.len();
-        self.issued.retain(|t| t.id != id);
-        before != self.issued.len()
+        self.admitted.revoke(id)
     }
 
     /// What was dropped so far.
@@ -103,6 +97,7 @@ impl Acceptor {
     fn count(&mut self, error: HandshakeError) -> HandshakeError {
         let counter = match error {
             HandshakeError::UnknownHint => &mut self.counters.unknown_hint,
+            HandshakeError::Blocked => &mut self.counters.blocked,
             HandshakeError::Replayed => &mut self.counters.replayed,
             HandshakeError::Clock { .. } => &mut self.counters.clock,
             _ => &mut self.counters.invalid,
@@ -145,6 +140,8 @@ pub struct Claimed {
 /// What message 1 claims and `confirm` has to prove.
 pub(crate) struct Claim {
     noise: [u8; 32],
+    /// Who it has to be, for the secret that it came with.
+    contact: Option<PublicIdentity>,
     /// When message 1 came.
     at: WallTime,
 }
@@ -162,6 +159,9 @@ impl Claim {
         }
         let certificate = certificate.ok_or(HandshakeError::Malformed)?;
         certificate.check(&self.noise, self.at)?;
+        if self.contact.is_some_and(|contact| contact != certificate.identity) {
+            return Err(CertificateError::OtherIdentity.into());
+        }
         Ok((certificate.identity, offer))
     }
 }
@@ -214,19 +214,19 @@ impl Accept {
         };
         let (hint, message) = frame.split_first_chunk::<HINT_LEN>().ok_or(HandshakeError::Malformed)?;
 
-        // Symmetric cryptography only, until a ticket is known.
-        acceptor.issued.retain(|t| t.expires > now);
-        let ticket = acceptor
-            .issued
-            .iter()
-            .find(|t| bool::from(self.binding.hint(&t.psk0).ct_eq(hint)))
+        // Symmetric cryptography only, until a ticket or a contact is known.
+        let admission = acceptor
+            .admitted
+            .live(now)
+            .find(|a| bool::from(self.binding.hint(&a.key.psk0).ct_eq(hint)))
             .ok_or(HandshakeError::UnknownHint)?;
-        let key = acceptor.identity.noise_key_of(&ticket.noise).ok_or(HandshakeError::UnknownHint)?;
+        let by = admission.key.clone();
+        let key = acceptor.identity.noise_key_of(&by.callee_noise).ok_or(HandshakeError::UnknownHint)?;
 
         let mut state = builder(&acceptor.provider, false)
             .local_private_key(&*key.secret())?
             .prologue(&self.binding.prologue())?
-            .psk(0, &ticket.psk0)?
+            .psk(0, &by.psk0)?
             .build_responder()?;
         let mut payload = vec![0; message.len()];
         let len = state.read_message(message, &mut payload)?;
@@ -257,7 +257,10 @@ impl Accept {
         let mut out = Vec::with_capacity(len + 2);
         put_frame(&reply[..len], &mut out);
 
-        let ticket = ticket.id;
+        let contact = match by.pass {
+            Pass::Contact(identity, _) => Some(identity),
+            Pass::Ticket(_) => None,
+        };
         let (channel, handshake_hash) = Channel::new(state)?;
         let line = Line {
             role: Role::Callee,
@@ -267,10 +270,20 @@ impl Accept {
             channel,
             reader: std::mem::take(&mut self.reader),
             provider: acceptor.provider.clone(),
-            ticket,
+            by,
         };
-        self.state = State::Confirm(Box::new(Claimed { line, claim: Claim { noise, at: now } }));
+        self.state = State::Confirm(Box::new(Claimed { line, claim: Claim { noise, contact, at: now } }));
         Ok(Progress::Reply(out))
+    }
+
+    /// Once message 2 is written: whether a callee who consents to answer anyone who gets through may do so before `confirm`.
+    /// Not by a ticket for one call, nor by any while somebody is blocked: a proof has to come first then.
+    #[must_use]
+    pub fn may_go_ahead(&self, acceptor: &Acceptor) -> bool {
+        match &self.state {
+            State::Confirm(claimed) => acceptor.admitted.may_go_ahead(claimed.line.by.pass),
+            State::Message1 | State::Failed => false,
+        }
     }
 
     /// Once message 2 is written: the channel to whoever holds the ticket, for a callee who has consented to answer
@@ -295,6 +308,11 @@ impl Accept {
         };
         let confirm = line.channel.open(frame)?;
         let (peer, offer) = claimed.claim.prove(&confirm)?;
+        match acceptor.admitted.take(line.by.pass, &peer) {
+            Verdict::Welcome => {}
+            Verdict::Ended => return Err(HandshakeError::UnknownHint),
+            Verdict::Blocked => return Err(HandshakeError::Blocked),
+        }
         acceptor.counters.completed += 1;
         Ok(Progress::Done(Box::new(Session { line: claimed.line, version: VERSION, peer, offer })))
     }

@@ -3,11 +3,12 @@
 use super::channel::put_frame;
 use super::{
     Binding, CallId, Chain, Channel, F_CALL_ID, F_CERTIFICATE, F_OFFER, F_TIME, F_VERSION, FrameReader,
-    HandshakeError, Line, MAX_HANDSHAKE_FRAME, Role, Session, VERSION, builder,
+    HandshakeError, Key, Line, MAX_HANDSHAKE_FRAME, Role, Session, VERSION, builder,
 };
+use crate::contact::ContactKey;
 use crate::crypto::Provider;
-use crate::identity::{Certificate, CertificateError, Fingerprint, Identity};
-use crate::ticket::{Ticket, TicketId};
+use crate::identity::{Certificate, CertificateError, Fingerprint, Identity, PublicIdentity};
+use crate::ticket::Ticket;
 use crate::time::WallTime;
 use crate::wire::{self, Fields};
 use std::sync::Arc;
@@ -18,8 +19,7 @@ pub struct Dial {
     reader: FrameReader,
     call_id: CallId,
     callee: Fingerprint,
-    callee_noise: [u8; 32],
-    ticket: TicketId,
+    by: Key,
     certificate: Certificate,
     provider: Arc<dyn Provider>,
 }
@@ -37,15 +37,40 @@ impl Dial {
         provider: &Arc<dyn Provider>,
     ) -> Result<(Dial, Vec<u8>), HandshakeError> {
         ticket.check(now)?;
+        Dial::begin(identity, ticket.fingerprint(), Key::of_ticket(ticket), binding, now, provider)
+    }
+
+    /// Begins a handshake with a contact, by a secret that the two share. The bytes are to be written to the stream.
+    ///
+    /// # Errors
+    /// [`HandshakeError::Crypto`] without randomness.
+    pub fn contact(
+        identity: &Identity,
+        (contact, key): (PublicIdentity, &ContactKey),
+        binding: Binding,
+        now: WallTime,
+        provider: &Arc<dyn Provider>,
+    ) -> Result<(Dial, Vec<u8>), HandshakeError> {
+        let key = Key::of_contact(contact, key, false);
+        Dial::begin(identity, contact.fingerprint(), key, binding, now, provider)
+    }
+
+    fn begin(
+        identity: &Identity,
+        callee: Fingerprint,
+        by: Key,
+        binding: Binding,
+        now: WallTime,
+        provider: &Arc<dyn Provider>,
+    ) -> Result<(Dial, Vec<u8>), HandshakeError> {
         let key = identity.noise_key();
-        let psk0 = ticket.psk0();
         let mut call_id = [0; 16];
         provider.random(&mut call_id)?;
         let mut state = builder(provider, true)
             .local_private_key(&*key.secret())?
-            .remote_public_key(ticket.noise())?
+            .remote_public_key(&by.callee_noise)?
             .prologue(&binding.prologue())?
-            .psk(0, &psk0)?
+            .psk(0, &by.psk0)?
             .build_initiator()?;
 
         let mut payload = Vec::new();
@@ -55,7 +80,7 @@ impl Dial {
         wire::put_grease(&**provider, &mut payload)?;
 
         let mut message = vec![0; MAX_HANDSHAKE_FRAME];
-        let hint = binding.hint(&psk0);
+        let hint = binding.hint(&by.psk0);
         message[..hint.len()].copy_from_slice(&hint);
         let len = hint.len() + state.write_message(&payload, &mut message[hint.len()..])?;
         let mut out = Vec::with_capacity(len + 2);
@@ -65,9 +90,8 @@ impl Dial {
             state: Some(state),
             reader: FrameReader::default(),
             call_id: CallId(call_id),
-            callee: ticket.fingerprint(),
-            callee_noise: *ticket.noise(),
-            ticket: ticket.id(),
+            callee,
+            by,
             certificate: identity.certificate(key),
             provider: provider.clone(),
         };
@@ -118,7 +142,7 @@ impl Dial {
         if certificate.identity.fingerprint() != self.callee {
             return Err(CertificateError::OtherIdentity.into());
         }
-        certificate.check(&self.callee_noise, now)?;
+        certificate.check(&self.by.callee_noise, now)?;
         let version = version.filter(|v| *v == VERSION).ok_or(HandshakeError::Version)?;
 
         let (mut channel, handshake_hash) = Channel::new(state)?;
@@ -135,11 +159,11 @@ impl Dial {
             role: Role::Caller,
             call_id: self.call_id,
             handshake_hash,
-            chain: Chain::new(self.certificate.noise, self.callee_noise, handshake_hash),
+            chain: Chain::new(self.certificate.noise, self.by.callee_noise, handshake_hash),
             channel,
             reader: std::mem::take(&mut self.reader),
             provider: self.provider.clone(),
-            ticket: self.ticket,
+            by: self.by.clone(),
         };
         let session = Session { line, version, peer: certificate.identity, offer: Vec::new() };
         Ok(Some((session, out)))

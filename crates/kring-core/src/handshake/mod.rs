@@ -19,23 +19,26 @@ mod channel;
 mod dial;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod pass;
 mod renew;
 mod replay;
 #[cfg(all(test, feature = "aws-lc"))]
 mod tests;
 
 pub(crate) use accept::Claim;
-pub use accept::{Accept, Acceptor, Claimed, Counters, MAX_TICKETS, Progress};
+pub use accept::{Accept, Acceptor, Claimed, Counters, Progress};
 #[cfg(test)]
 pub(crate) use channel::without_rekeying;
 pub(crate) use channel::{Channel, FrameReader};
 pub use dial::Dial;
+pub(crate) use pass::Key;
+pub use pass::Pass;
 pub(crate) use renew::{Chain, Renew, Renewal, Renewed};
 
 use crate::crypto::noise::Resolver;
 use crate::crypto::{CryptoError, Provider, Secret32, kdf};
 use crate::identity::{CertificateError, PublicIdentity};
-use crate::ticket::{TicketError, TicketId};
+use crate::ticket::TicketError;
 use crate::wire::Malformed;
 use snow::params::{
     BaseChoice, CipherChoice, DHChoice, HandshakeChoice, HandshakeModifier, HandshakeModifierList,
@@ -138,7 +141,8 @@ pub(crate) struct Line {
     pub(crate) channel: Channel,
     pub(crate) reader: FrameReader,
     pub(crate) provider: Arc<dyn Provider>,
-    pub(crate) ticket: TicketId,
+    /// What let the caller through.
+    pub(crate) by: Key,
 }
 
 /// Two devices that have proven themselves to each other, and the encrypted channel between them.
@@ -169,10 +173,10 @@ impl Session {
         self.line.call_id
     }
 
-    /// The ticket that the caller used.
+    /// What let the caller through.
     #[must_use]
-    pub fn ticket(&self) -> TicketId {
-        self.line.ticket
+    pub fn pass(&self) -> Pass {
+        self.line.by.pass
     }
 
     /// The protocol version that both agreed on.
@@ -194,6 +198,9 @@ pub enum HandshakeError {
     /// No live ticket fits the hint: a stranger, an old ticket, or a machine in the middle of TLS.
     #[error("no live ticket fits: an ended ticket, a stranger, or a machine in the middle of the connection")]
     UnknownHint,
+    /// The caller is somebody whom this side has blocked.
+    #[error("the caller is blocked")]
+    Blocked,
     /// A message did not open.
     #[error("a handshake message does not open: wrong key, or changed on the way")]
     Noise,

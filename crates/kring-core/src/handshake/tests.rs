@@ -1,3 +1,5 @@
+mod admission;
+
 use super::*;
 use crate::crypto::aws_lc::AwsLc;
 use crate::identity::Identity;

@@ -143,7 +143,7 @@ fn media() {
         ("kind 2", [&[0x80], &datagram[1..]].concat()),
         ("version 1 in the frame header", [&datagram[..6], &[0x70], &datagram[7..]].concat()),
         ("one fragment only", [&[0x20], &datagram[1..6], &[1, 0, 1], &datagram[6..]].concat()),
-        ("index beyond twice the count", [&[0x20], &datagram[1..6], &[1, 4, 2], &datagram[6..]].concat()),
+        ("index beyond twice the count", [&[0x20], &datagram[1..6], &[1, 4, 2, 1], &datagram[6..]].concat()),
         ("stream beyond 11 bits", [&[0x20], &datagram[1..6], &[0x48, 0, 0, 2], &datagram[6..]].concat()),
         ("a frame id not in its shortest form", [&datagram[..7], &[0x40, 7], &datagram[8..]].concat()),
     ];

@@ -13,6 +13,7 @@ mod watch;
 
 use crate::event::Event;
 use crate::media::Media;
+use crate::peer::Permit;
 use crate::shared::Shared;
 use kring_codec::{AudioCodec, VideoCodec};
 use kring_core::call::IncomingFrame;
@@ -42,8 +43,9 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Starts every source and sink of `media` now. `sent` is what this side offered.
-    pub(crate) fn start(shared: &Arc<Shared>, media: Media, sent: &Offer) -> Engine {
+    /// Starts every source and sink of `media` now. `sent` is what this side offered. It takes a permit, which is to be had only
+    /// where nobody's key has changed unaccepted.
+    pub(crate) fn start(shared: &Arc<Shared>, media: Media, sent: &Offer, _: Permit) -> Engine {
         let at = Instant::now();
         let (voice, voice_in) = sync_channel(QUEUE);
         let (pictures, pictures_in) = sync_channel(QUEUE);

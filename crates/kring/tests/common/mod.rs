@@ -1,6 +1,8 @@
 //! Two endpoints on loopback, a tone and a test card, and sinks that remember.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub mod person;
+
 use kring::capture::{
     AudioSink, Consent, Kind, NullSpeaker, Played, SinkError, TestCard, Tone, VideoSink, framecode,
 };

@@ -57,8 +57,7 @@ impl Desk {
         if !arguments.starts_with("devices") {
             command.arg("--home").arg(home);
         }
-        if !arguments.contains("--bind") && !arguments.starts_with("id") && !arguments.starts_with("devices")
-        {
+        if !arguments.contains("--bind") && ["call", "answer"].iter().any(|c| arguments.starts_with(c)) {
             command.args(["--bind", "127.0.0.1:0"]);
         }
         command.env_remove("KRING_TICKET").env_remove("KRING_HOME").stdin(Stdio::null());

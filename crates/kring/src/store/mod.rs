@@ -1,21 +1,28 @@
-//! The identity in a file.
+//! What lasts: the identity in a file, and [where](KeyStore) tickets and contacts are kept.
 //!
-//! Guarantee: the file appears whole or not at all, readable by its owner only; one that is there but damaged is never
+//! Guarantee: a file appears whole or not at all, readable by its owner only; one that is there but damaged is never
 //! overwritten.
 
+mod file;
+mod key_store;
+#[cfg(feature = "os-key-store")]
+mod os;
+mod sealed;
+
+pub use key_store::{FileStore, Item, KeyStore, StoreLock, StoreStamp};
+#[cfg(feature = "os-key-store")]
+pub use os::os_store;
+pub use sealed::SealedStore;
+
 use crate::clock::wall;
+use kring_core::KeptError;
 use kring_core::crypto::{CryptoError, default_provider};
 use kring_core::identity::{Identity, IdentityError};
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
-use zeroize::Zeroizing;
 
-/// No identity is longer, in bytes.
-const MAX_LEN: u64 = 4096;
-
-/// Why an identity could not be loaded or kept.
+/// Why something could not be loaded or kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -37,6 +44,14 @@ pub enum StoreError {
         /// How.
         source: IdentityError,
     },
+    /// A list of tickets or contacts is damaged; it was left as it is.
+    #[error("{}: {source}. It was left as it is; move it away to begin with none", path.display())]
+    DamagedList {
+        /// Which file.
+        path: PathBuf,
+        /// How.
+        source: KeptError,
+    },
     /// Others may read or write the file.
     #[error(
         "{} can be read or written by others (mode {mode:o}, expected 600); `chmod 600` it if nobody else has read it",
@@ -47,6 +62,18 @@ pub enum StoreError {
         path: PathBuf,
         /// The mode found.
         mode: u32,
+    },
+    /// Something is sealed with a key that is not the one at hand.
+    #[error("{} is sealed with another key than the one in the key store. It was left as it is; restore the key, or move the file away to begin anew", path.display())]
+    OtherKey {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The operating system has no key store, or does not let this program in.
+    #[error("the system's key store cannot be used: {why}; unlock it, or start it")]
+    NoKeyStore {
+        /// What the system says.
+        why: String,
     },
     /// No randomness to make a new one.
     #[error(transparent)]
@@ -82,7 +109,7 @@ pub fn open(path: &Path) -> Result<(Identity, Option<Saving>), StoreError> {
         Ok(mut identity) => {
             if identity.renewal_due(wall()) {
                 identity.renew(&*default_provider(), wall())?;
-                save(&identity.encode(), path, true)?;
+                file::write(&identity.encode(), path, true)?;
             }
             Ok((identity, None))
         }
@@ -91,11 +118,47 @@ pub fn open(path: &Path) -> Result<(Identity, Option<Saving>), StoreError> {
             let (bytes, to) = (identity.encode(), path.to_owned());
             let failed = |source| StoreError::Io { doing: "write", path: path.to_owned(), source };
             let thread = std::thread::Builder::new().name("kring-store".into());
-            let thread = thread.spawn(move || save(&bytes, &to, false)).map_err(failed)?;
+            let thread = thread.spawn(move || file::write(&bytes, &to, false)).map_err(failed)?;
             Ok((identity, Some(Saving(thread))))
         }
         Err(error) => Err(error),
     }
+}
+
+/// The best place that this build knows for the secrets of `folder`: with the feature `os-key-store`, files that are sealed with
+/// a key in the operating system's key store, if it has one; else plain files for their owner only.
+///
+/// May ask the person to unlock the key store. Not to be called from an async task.
+///
+/// # Errors
+/// A [`StoreError`], say if files are sealed and the key store is not there.
+pub fn best(folder: impl Into<PathBuf>) -> Result<Box<dyn KeyStore>, StoreError> {
+    #[cfg(feature = "os-key-store")]
+    return os::best(folder.into());
+    #[cfg(not(feature = "os-key-store"))]
+    Ok(Box::new(FileStore::new(folder)))
+}
+
+/// Loads the identity from `store`, or makes one there if there is none. Says whether it is new. Otherwise like
+/// [`load_or_create`], which does this for a file.
+///
+/// # Errors
+/// A [`StoreError`]; an existing identity is never replaced by a new one.
+pub fn load_or_create_in(store: &dyn KeyStore) -> Result<(Identity, bool), StoreError> {
+    // Two processes that begin at once get one identity.
+    let _locked = store.lock()?;
+    let Some(bytes) = store.load(Item::Identity)? else {
+        let identity = Identity::generate(&*default_provider(), wall())?;
+        store.save(Item::Identity, &identity.encode())?;
+        return Ok((identity, true));
+    };
+    let damaged = |source| StoreError::Damaged { path: store.place(Item::Identity), source };
+    let mut identity = Identity::decode(&bytes).map_err(damaged)?;
+    if identity.renewal_due(wall()) {
+        identity.renew(&*default_provider(), wall())?;
+        store.save(Item::Identity, &identity.encode())?;
+    }
+    Ok((identity, false))
 }
 
 /// A new identity on its way to the disk.
@@ -117,37 +180,8 @@ impl Saving {
 /// # Errors
 /// A [`StoreError`].
 pub fn load(path: &Path) -> Result<Identity, StoreError> {
-    let failed = |source| StoreError::Io { doing: "read", path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(StoreError::Permissions { path: path.to_owned(), mode });
-        }
-    }
-    // Reserved in full, so that no copy of the key is left behind by growing.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_LEN as usize + 1));
-    file.take(MAX_LEN + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let bytes = file::read(path, Item::Identity.max_len())?;
     Identity::decode(&bytes).map_err(|source| StoreError::Damaged { path: path.to_owned(), source })
-}
-
-fn save(bytes: &[u8], path: &Path, replace: bool) -> Result<(), StoreError> {
-    let failed = |source| StoreError::Io { doing: "write", path: path.to_owned(), source };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    // tempfile makes it with mode 0600.
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    let kept = if replace { file.persist(path) } else { file.persist_noclobber(path) };
-    kept.map_err(|e| failed(e.error))?;
-    // The name is on disk only once the folder is.
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -193,6 +227,22 @@ mod tests {
         std::fs::write(&path, b"").unwrap();
         assert!(matches!(load_or_create(&path), Err(StoreError::Damaged { .. })));
         assert_eq!(std::fs::read(&path).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_store_gives_the_same_identity_as_its_file_and_a_sealed_one_takes_it_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, _) = load_or_create(&dir.path().join("identity")).unwrap();
+        let (again, new) = load_or_create_in(&FileStore::new(dir.path())).unwrap();
+        assert!(!new && again.public() == first.public());
+        let sealed = || SealedStore::new(FileStore::new(dir.path()), zeroize::Zeroizing::new([1; 32]));
+        let (same, new) = load_or_create_in(&sealed()).unwrap();
+        assert!(!new && same.public() == first.public());
+        std::fs::remove_file(dir.path().join("identity")).unwrap();
+        let (other, new) = load_or_create_in(&sealed()).unwrap();
+        assert!(new && other.public() != first.public());
+        assert!(load_or_create_in(&sealed()).unwrap().0.public() == other.public());
+        assert!(matches!(load(&dir.path().join("identity")), Err(StoreError::Damaged { .. })));
     }
 
     #[test]

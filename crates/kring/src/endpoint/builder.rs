@@ -1,0 +1,142 @@
+//! What an endpoint is made of.
+
+use super::accept::accept_all;
+use super::door::Doors;
+use super::{Common, Door, Endpoint, Inner, MAX_RINGING};
+use crate::clock::{Clock, wall};
+use crate::dial::Dials;
+use crate::home::Home;
+use crate::people::Acquaintances;
+use crate::standing::Standing;
+use kring_core::call::Timeouts;
+use kring_core::crypto::{Provider, default_provider};
+use kring_core::handshake::Acceptor;
+use kring_core::identity::Identity;
+use kring_net::BindError;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Settings of an [`Endpoint`].
+#[must_use]
+pub struct EndpointBuilder {
+    pub(super) identity: Option<Identity>,
+    pub(super) net: kring_net::Config,
+    pub(super) timeouts: Timeouts,
+    pub(super) home: Option<Home>,
+    pub(super) contacts_only: bool,
+    pub(super) lobby: bool,
+    #[cfg(feature = "simulation")]
+    pub(super) simulation: Option<crate::simulation::Simulation>,
+}
+
+impl EndpointBuilder {
+    /// Uses this identity, such as from [`load_or_create`](crate::store::load_or_create). Without one, the endpoint has
+    /// an identity that lasts as long as itself.
+    pub fn identity(mut self, identity: Identity) -> EndpointBuilder {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// Listens here. Default: every IPv4 address, at a port that the system chooses.
+    pub fn bind(mut self, address: SocketAddr) -> EndpointBuilder {
+        self.net.bind = address;
+        self
+    }
+
+    /// Keeps tickets and contacts in `home`, so that they outlive the endpoint, and lets through whom `home` knows already.
+    /// In each call of this endpoint that is answered, the two sides agree on a secret by which they can call each other
+    /// again, if both want that: see [`Endpoint::keep`]. Without this, tickets end with the endpoint, and there are no
+    /// contacts.
+    pub fn home(mut self, home: Home) -> EndpointBuilder {
+        self.home = Some(home);
+        self
+    }
+
+    /// Lets nobody through but contacts, whatever ticket they hold; all others are dropped before any Diffie-Hellman.
+    /// Default: false.
+    pub fn contacts_only(mut self, contacts_only: bool) -> EndpointBuilder {
+        self.contacts_only = contacts_only;
+        self
+    }
+
+    /// Has everybody who comes by a ticket wait until [`Endpoint::knock`] lets them in. Contacts ring at once. Default: false,
+    /// and only those wait whose passcode was guessed too often.
+    pub fn lobby(mut self, lobby: bool) -> EndpointBuilder {
+        self.lobby = lobby;
+        self
+    }
+
+    /// How long it rings, and how long a vanished peer is waited for.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> EndpointBuilder {
+        self.timeouts = timeouts;
+        self.net.idle_timeout = timeouts.vanished + Duration::from_secs(15);
+        self
+    }
+
+    /// Writes the secrets of TLS (not those of Kring's own encryption) where a test wants them.
+    #[cfg(feature = "dangerous-key-log")]
+    pub fn dangerous_key_log(mut self, log: Arc<dyn rustls::KeyLog>) -> EndpointBuilder {
+        self.net.key_log = Some(log);
+        self
+    }
+
+    /// Lives in a simulated world.
+    #[cfg(feature = "simulation")]
+    #[doc(hidden)]
+    pub fn simulated(mut self, simulation: crate::simulation::Simulation) -> EndpointBuilder {
+        self.simulation = Some(simulation);
+        self
+    }
+
+    /// Network, clock and randomness, of the system or simulated.
+    fn ground(&mut self) -> Result<(kring_net::Endpoint, Clock, Arc<dyn Provider>), BindError> {
+        #[cfg(feature = "simulation")]
+        if let Some(simulation) = self.simulation.take() {
+            let net = kring_net::Endpoint::simulated(&self.net, simulation.socket, simulation.seed)?;
+            return Ok((net, Clock::showing(simulation.clock), simulation.provider));
+        }
+        Ok((kring_net::Endpoint::bind(&self.net)?, Clock::new(), default_provider()))
+    }
+
+    /// Listens; has to be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`BindError`] if the address cannot be had.
+    pub fn build(mut self) -> Result<Endpoint, BindError> {
+        let (net, clock, provider) = self.ground()?;
+        let identity = match self.identity {
+            Some(identity) => identity,
+            None => Identity::generate(&*provider, wall()).map_err(|_| BindError::Random)?,
+        };
+        let identity = Arc::new(identity);
+        let (ringing, incoming) = mpsc::channel(MAX_RINGING);
+        let mut acceptor = Acceptor::new(identity.clone(), provider.clone());
+        acceptor.set_contacts_only(self.contacts_only);
+        let (doors, knocks) = Doors::new(self.lobby);
+        let shared = Arc::new(Common {
+            doors,
+            door: Mutex::new(Door { acceptor, version: 0 }),
+            offers_contacts: self.home.is_some(),
+            home: self.home.unwrap_or_else(Home::in_memory),
+            met: Acquaintances::default(),
+            identity,
+            provider,
+            net,
+            clock,
+            timeouts: self.timeouts,
+            dials: Dials::default(),
+            standing: Standing::default(),
+        });
+        let accepting = tokio::spawn(accept_all(shared.clone(), ringing));
+        Ok(Endpoint {
+            inner: Arc::new(Inner {
+                common: shared,
+                incoming: tokio::sync::Mutex::new(incoming),
+                knocks: tokio::sync::Mutex::new(knocks),
+                accepting,
+            }),
+        })
+    }
+}

@@ -1,0 +1,229 @@
+//! One identity on one socket: gives out tickets, dials, and takes calls.
+
+mod accept;
+mod builder;
+mod door;
+mod incoming;
+mod people;
+
+pub use builder::EndpointBuilder;
+pub use door::Knock;
+pub use incoming::Incoming;
+
+use crate::call::Call;
+use crate::clock::Clock;
+use crate::dial::{Dials, Target};
+use crate::home::Home;
+use crate::media::Media;
+use crate::people::Acquaintances;
+use crate::shared::Shared;
+use crate::standing::{self, Standing};
+use kring_core::call::Timeouts;
+use kring_core::control::Reason;
+use kring_core::crypto::Provider;
+use kring_core::handshake::{Acceptor, Counters};
+use kring_core::identity::{Identity, PublicIdentity};
+use kring_core::ticket::{MAX_ADDRESSES, Ticket};
+use kring_core::verify::Pin;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// Handshakes of strangers that may be under way at once.
+const MAX_HANDSHAKES: usize = 64;
+/// With fewer places left, strangers have to show first that their address is theirs.
+const SCARCE: usize = MAX_HANDSHAKES / 2;
+/// Calls that may ring at once; further callers are told that it is busy.
+const MAX_RINGING: usize = 8;
+
+/// What an endpoint's tasks share.
+pub(crate) struct Common {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) net: kring_net::Endpoint,
+    pub(crate) clock: Clock,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) dials: Dials,
+    pub(crate) standing: Standing,
+    pub(crate) home: Home,
+    /// Whether the app has said where contacts are kept.
+    pub(crate) offers_contacts: bool,
+    pub(crate) met: Acquaintances,
+    doors: door::Doors,
+    door: Mutex<Door>,
+}
+
+/// The acceptor, and the version of the lists that it knows.
+struct Door {
+    acceptor: Acceptor,
+    version: u64,
+}
+
+impl Common {
+    /// Does something with the acceptor, which knows the lists as they are now.
+    pub(crate) fn acceptor<T>(&self, f: impl FnOnce(&mut Acceptor) -> T) -> T {
+        let mut door = self.door.lock().expect("nothing panics with this lock held");
+        let version = self.home.version();
+        if door.version != version {
+            door.version = version;
+            self.home.read(|book| door.acceptor.admit(&book.tickets, &book.contacts));
+        }
+        f(&mut door.acceptor)
+    }
+
+    /// The addresses under which others may reach this endpoint.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        let Ok(bound) = self.net.local_addr() else { return Vec::new() };
+        if !bound.ip().is_unspecified() {
+            return vec![bound];
+        }
+        let mut ips: Vec<IpAddr> =
+            if_addrs::get_if_addrs().unwrap_or_default().into_iter().map(|i| i.ip()).collect();
+        let usable = |ip: &IpAddr| match ip {
+            IpAddr::V4(ip) => !ip.is_link_local(),
+            IpAddr::V6(ip) => bound.is_ipv6() && !ip.is_unicast_link_local(),
+        };
+        ips.retain(usable);
+        if ips.iter().any(|ip| !ip.is_loopback()) {
+            ips.retain(|ip| !ip.is_loopback());
+        }
+        let first = |v6: bool| ips.iter().copied().find(|ip| ip.is_ipv6() == v6);
+        let mut addresses: Vec<_> = [first(false), first(true)]
+            .into_iter()
+            .flatten()
+            .map(|ip| SocketAddr::new(ip, bound.port()))
+            .collect();
+        addresses.truncate(MAX_ADDRESSES);
+        addresses
+    }
+}
+
+struct Inner {
+    common: Arc<Common>,
+    incoming: tokio::sync::Mutex<mpsc::Receiver<Incoming>>,
+    knocks: tokio::sync::Mutex<mpsc::Receiver<Knock>>,
+    accepting: JoinHandle<()>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.common.standing.clear();
+    }
+}
+
+/// One identity on one socket. Clones are the same endpoint; when the last is dropped it takes no calls any more, while
+/// calls that are under way go on.
+#[derive(Clone)]
+pub struct Endpoint {
+    inner: Arc<Inner>,
+}
+
+impl Endpoint {
+    /// Settings, to begin with.
+    pub fn builder() -> EndpointBuilder {
+        EndpointBuilder {
+            identity: None,
+            net: kring_net::Config::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
+            timeouts: Timeouts::default(),
+            home: None,
+            contacts_only: false,
+            lobby: false,
+            #[cfg(feature = "simulation")]
+            simulation: None,
+        }
+    }
+
+    fn common(&self) -> &Arc<Common> {
+        &self.inner.common
+    }
+
+    /// Who this endpoint is.
+    #[must_use]
+    pub fn identity(&self) -> PublicIdentity {
+        self.common().identity.public()
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// If the socket is gone.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.common().net.local_addr()
+    }
+
+    /// The addresses under which others may reach this endpoint: the one it is bound to, or those of the machine's
+    /// interfaces (of each kind the first, real ones before loopback).
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.common().addresses()
+    }
+
+    /// Dials. The call begins at once and tells by its events how it goes on; [`Call::connected`] waits for the answer.
+    ///
+    /// If the holder of the ticket dials this endpoint at the same time, the two become one call.
+    ///
+    /// Has to be called within a tokio runtime.
+    pub fn dial(&self, ticket: &Ticket, media: Media) -> Call {
+        self.dial_target(Target::ticket(ticket), None, media)
+    }
+
+    /// Dials somebody who is known: with another identity than `pin` says, they are [`KeyChanged`](crate::KeyChanged), and no
+    /// media flows before a person has accepted that. Else like [`dial`](Endpoint::dial).
+    pub fn dial_expecting(&self, ticket: &Ticket, pin: Pin, media: Media) -> Call {
+        self.dial_target(Target::ticket(ticket), Some(pin), media)
+    }
+
+    fn dial_target(&self, target: Target, expected: Option<Pin>, media: Media) -> Call {
+        let shared = Shared::new(self.common().clock);
+        let dialling =
+            crate::dial::dial(self.common().clone(), shared.clone(), target, expected, Box::new(media));
+        let task = tokio::spawn(dialling);
+        Call::new(shared, task)
+    }
+
+    /// Consents to answer the next caller, whoever holds a live ticket, with `media`; nothing rings for that one. The call
+    /// waits until somebody calls, and [`Call::connected`] until that is so; dropping it takes the consent back. Further
+    /// callers ring as ever.
+    ///
+    /// That saves the caller a round trip: what `media` sends leaves, and devices open, as soon as a holder of the ticket
+    /// calls ([`Event::AnsweredAhead`](crate::Event::AnsweredAhead)), readable for the device that calls and nobody else,
+    /// but before that has proven whose it is. Until it has, it is neither heard nor seen nor named here; if it does not
+    /// within 3 s, the call ends, and for the next minute callers have to prove themselves first. Do not use this where
+    /// it matters who calls: [`incoming`](Endpoint::incoming) tells that before anything is sent.
+    ///
+    /// Has to be called within a tokio runtime.
+    pub fn answer_next(&self, media: Media) -> Call {
+        let shared = Shared::new(self.common().clock);
+        let waiting = standing::answer(self.common(), shared.clone(), Box::new(media));
+        Call::new(shared, tokio::spawn(waiting))
+    }
+
+    /// The next caller; `None` once the endpoint is closed. Dropping the future loses nobody.
+    pub async fn incoming(&self) -> Option<Incoming> {
+        self.inner.incoming.lock().await.recv().await
+    }
+
+    /// The next one who waits to be let in; `None` once the endpoint is closed. An app that never asks lets nobody in. Dropping
+    /// the future loses nobody.
+    pub async fn knock(&self) -> Option<Knock> {
+        self.inner.knocks.lock().await.recv().await
+    }
+
+    /// How many strangers and broken handshakes were dropped.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.common().acceptor(|a| a.counters())
+    }
+
+    /// Ends all calls, tells the other sides, and waits (a second at most) until that is done.
+    pub async fn close(&self) {
+        self.inner.accepting.abort();
+        self.common().standing.clear();
+        self.common().net.close(Reason::GoingAway.code());
+        let _ = timeout(Duration::from_secs(1), self.common().net.wait_idle()).await;
+    }
+}
