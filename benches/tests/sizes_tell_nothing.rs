@@ -3,6 +3,8 @@
 //!
 //! The real encoder and decoder, plan, call, jitter buffer and stretching; the simulator's network and clock.
 
+#![allow(clippy::print_stdout)] // how many datagrams were compared
+
 use kring_capture::Played;
 use kring_codec::{AudioCodec, AudioSettings, FrameDuration, Opus};
 use kring_core::call::{Call, Playout, Timeouts};

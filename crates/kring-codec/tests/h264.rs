@@ -1,5 +1,6 @@
 //! H.264 as a call uses it: quality, rates that change, keyframes, loss and garbage.
 #![cfg(feature = "h264")]
+#![allow(clippy::print_stdout)] // what padding costs
 
 use std::time::Duration;
 

@@ -1,10 +1,12 @@
 //! Two calls in one process, and a network and two people that do whatever the bytes say.
 //!
 //! Guarantee that is checked: whatever one side or the network does, the other keeps its bound on memory, tells of
-//! one end at most, and plays nothing that was not sealed for it, or twice, or by somebody with a changed key.
+//! one end at most, plays nothing that was not sealed for it, or twice, or by somebody with a changed key, and opens a device
+//! only where its own user has consented, and for no longer than they talk.
 
 use std::time::Duration;
 
+use kring_capture::{Consent, Kind};
 use kring_core::call::{Call, Event, KeyLifetimes, MAX_MEMORY, Picture};
 use kring_core::contact::ContactKeyId;
 use kring_core::control::Reason;
@@ -35,6 +37,10 @@ struct Side {
     /// What its peer has sealed as media and this side has not yet seen.
     expected: Vec<Vec<u8>>,
     ended: bool,
+    /// What its user has consented to: by dialling, or by answering. No byte of the network's makes one.
+    consent: Option<Consent>,
+    /// Whether its microphone is open.
+    open: bool,
     /// Something was done that the protocol may end the call for.
     disturbed: bool,
     /// It wants a secret by which the two can call each other again.
@@ -50,6 +56,8 @@ impl Side {
             datagrams: Vec::new(),
             expected: Vec::new(),
             ended: false,
+            consent: None,
+            open: false,
             disturbed: false,
             offered: false,
             secret: None,
@@ -75,6 +83,8 @@ impl Two {
             call.set_key_lifetimes(Time::ZERO, lifetimes);
             Side::new(call)
         });
+        let mut sides = sides;
+        sides[0].consent = Some(Consent::to([Kind::Microphone]));
         Two { now: Time::ZERO, sides, answered: false, sent: 0, left: MAX_SEALED }
     }
 
@@ -127,6 +137,9 @@ impl Two {
             }
             12 => side.datagrams.clear(),
             13 => {
+                if me == 1 {
+                    side.consent.get_or_insert_with(|| Consent::to([Kind::Microphone]));
+                }
                 side.call.answer(now, &offer("Ben"));
                 self.answered |= me == 1;
             }
@@ -291,10 +304,12 @@ impl Two {
             assert!(stats.video_queue_bytes <= 1 << 20);
             assert!(stats.datagrams_lost < 1 << 62 && stats.jitter_us < 1 << 40);
             crate::parse::check_offer(side.call.peer_offer());
+            assert!(!side.open || side.call.is_talking(), "a device is open and nobody talks");
             if let (Some(code), Some(other)) = (side.call.code(), peer.call.code()) {
                 assert!(code == other || side.disturbed || peer.disturbed, "two codes in one call");
             }
             if side.call.is_talking() {
+                assert!(side.consent.is_some(), "talking without consent");
                 let answered = self.answered || side.disturbed;
                 assert!(answered, "talking without an answer");
             }
@@ -308,6 +323,13 @@ impl Side {
         while let Some(event) = self.call.poll_event() {
             assert!(!self.ended, "{event:?} after the end");
             self.ended = matches!(event, Event::Ended { .. });
+            if event == Event::Answered {
+                // As the engine does with its sources: they start by a consent, and there is no other way.
+                let consent =
+                    self.consent.as_ref().expect("a call is answered that nobody here has consented to");
+                self.open = consent.covers(Kind::Microphone);
+            }
+            self.open &= !self.ended;
             if let Event::KeyframeRequested { track } = event {
                 assert!(track < 15);
             }

@@ -7,6 +7,7 @@ use super::recover::ASSUMED_ROUND_TRIP;
 use super::report::{Arrivals, decode};
 use super::{Call, EndedBy, Event, KEYFRAME_INTERVAL, Peer, Phase};
 use crate::control::{Message, Reason};
+use crate::crypto::read_header;
 use crate::handshake::Role;
 use crate::identity::PublicIdentity;
 use crate::keys::{Kid, OpenError, PeerKeys, REPORT_TRACK, SenderKey};
@@ -17,7 +18,6 @@ use crate::media::{
 };
 use crate::offer::{Offer, TrackState};
 use crate::time::Time;
-use sframe::header::SframeHeader;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -133,9 +133,10 @@ impl Call {
         while self.phase != Phase::Over {
             let frame = match self.line.reader.next(MAX_CONTROL) {
                 Ok(Some(frame)) => frame,
-                Ok(None) => return,
+                Ok(None) => return self.turnover.half_message(self.line.reader.is_half(), now),
                 Err(_) => return self.violation("an overlong control message"),
             };
+            self.turnover.half_message(false, now);
             let Ok(plaintext) = self.line.channel.open(frame) else {
                 return self.violation("a control message that does not open");
             };
@@ -287,8 +288,8 @@ impl Call {
         stream: Option<u16>,
         bytes: std::borrow::Cow<'_, [u8]>,
     ) {
-        let kid = SframeHeader::deserialize(&bytes).map(|h| (Kid::decode(h.key_id()), h.counter()));
-        let Ok((kid, counter)) = kid else {
+        let Some((kid, counter)) = read_header(&bytes).map(|(kid, counter, _)| (Kid::decode(kid), counter))
+        else {
             self.inbox.dropped += 1;
             return;
         };

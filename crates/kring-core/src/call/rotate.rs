@@ -59,6 +59,8 @@ pub(super) struct Turnover {
     since: Time,
     /// Callee: when it last answered. (When it was told that the caller has switched may be much later.)
     answered: Option<Time>,
+    /// Since when a control message has begun and is not whole.
+    half: Option<Time>,
     /// No deadline is over before that: the peer was not heard for a while.
     grace: Time,
 }
@@ -74,6 +76,7 @@ impl Turnover {
             stage: Stage::Done,
             since: now,
             answered: None,
+            half: None,
             grace: now,
         }
     }
@@ -87,6 +90,11 @@ impl Turnover {
     #[cfg(test)]
     pub(super) fn postpone(&mut self) {
         self.lifetimes.handshake = Duration::from_secs(1 << 32);
+    }
+
+    /// A control message has begun and is not whole, or none is any more.
+    pub(super) fn half_message(&mut self, is_half: bool, now: Time) {
+        self.half = is_half.then(|| self.half.unwrap_or(now));
     }
 
     /// The peer is heard again: what it owes may still be on its way.
@@ -104,13 +112,13 @@ impl Turnover {
 
     /// When the peer has taken too long.
     fn deadline(&self, role: Role) -> Option<Time> {
-        let key = self.announced.map(|at| at + PATIENCE);
+        let owed = [self.announced, self.half].map(|since| since.map(|at| at + PATIENCE));
         let handshake = match self.stage {
             Stage::Done if role == Role::Callee => Some(self.since + LATEST_HANDSHAKE),
             Stage::Done => None,
             _ => Some(self.since + PATIENCE),
         };
-        key.into_iter().chain(handshake).min().map(|at| at.max(self.grace))
+        owed.into_iter().flatten().chain(handshake).min().map(|at| at.max(self.grace))
     }
 }
 
@@ -142,7 +150,7 @@ impl Call {
     pub(super) fn turn_over(&mut self, now: Time) {
         let role = self.line.role;
         if self.turnover.deadline(role).is_some_and(|at| now >= at) && !self.interrupted {
-            return self.violation("keys that do not turn over in time");
+            return self.violation("an answer, or the rest of a message, that does not come");
         }
         if self.turnover.announced.is_none() && now >= self.turnover.next_key {
             self.announce_key(now);

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 #[cfg(test)]
 pub(crate) use sframe_backend::sealer_at;
-pub(crate) use sframe_backend::{generic_opener, generic_sealer};
+pub(crate) use sframe_backend::{generic_opener, generic_sealer, read_header};
 
 /// A 32-byte secret, wiped when dropped.
 pub type Secret32 = Zeroizing<[u8; 32]>;

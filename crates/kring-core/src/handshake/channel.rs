@@ -31,6 +31,11 @@ impl FrameReader {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Whether a frame has begun and is not whole.
+    pub(crate) fn is_half(&self) -> bool {
+        self.taken < self.buffer.len()
+    }
+
     /// How many bytes are buffered.
     #[cfg(feature = "fuzzing")]
     pub(crate) fn held(&self) -> usize {

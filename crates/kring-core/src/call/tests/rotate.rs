@@ -192,3 +192,28 @@ fn a_new_handshake_by_another_device_ends_the_call() {
     two.run(millis(30));
     assert_eq!(two.ended(Role::Callee), Some((Reason::ProtocolError, EndedBy::Local)));
 }
+
+#[test]
+fn a_control_message_that_is_never_whole_ends_the_call_after_a_minute() {
+    let mut two = Two::talking();
+    two.step = millis(5);
+    let whole = |two: &mut Two| {
+        two.caller.announce_recording(true);
+        two.caller.poll_stream().unwrap()
+    };
+    // Whole ones in many pieces are no trouble, however many there are.
+    for _ in 0..8 {
+        for byte in whole(&mut two) {
+            let now = two.now;
+            two.callee.handle_stream(now, &[byte]);
+            two.run(millis(250));
+        }
+    }
+    assert_eq!(two.ended(Role::Callee), None);
+    let (now, last) = (two.now, whole(&mut two));
+    two.callee.handle_stream(now, &last[..last.len() - 1]);
+    two.run(Duration::from_secs(59));
+    assert_eq!(two.ended(Role::Callee), None);
+    two.run(Duration::from_secs(2));
+    assert_eq!(two.ended(Role::Callee), Some((Reason::ProtocolError, EndedBy::Local)));
+}
