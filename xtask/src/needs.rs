@@ -26,6 +26,8 @@ enum Kind {
     Program,
     /// pkg-config knows it.
     Library,
+    /// A shared library, which lies in one of several folders.
+    Shared,
     /// `libclang`, which lies in one of several folders.
     Clang,
     /// GStreamer has an element of this name.
@@ -89,9 +91,18 @@ pub(crate) const NATIVE: &[Need] = &[
     },
 ];
 
-/// A sound server, a camera and what speaks to them, for a call by devices without hardware.
+/// A sound server, a camera, a display and what speaks to them, for a call by devices without hardware.
 #[cfg(target_os = "linux")]
 pub(crate) const DEVICES: &[Need] = &[
+    package(
+        &["Xvfb"],
+        "a display without a screen, for a call that is shown in a window",
+        ["xvfb", "xorg-x11-server-Xvfb", "xorg-server-xvfb", ""],
+    ),
+    shared(&["libX11.so.6"], ["libx11-6", "libX11", "libx11", ""]),
+    shared(&["libXcursor.so.1"], ["libxcursor1", "libXcursor", "libxcursor", ""]),
+    shared(&["libXi.so.6"], ["libxi6", "libXi", "libxi", ""]),
+    shared(&["libxkbcommon-x11.so.0"], ["libxkbcommon-x11-0", "libxkbcommon-x11", "libxkbcommon-x11", ""]),
     package(
         &["pulseaudio"],
         "a sound server without hardware, for a call by microphone and speaker",
@@ -156,6 +167,12 @@ pub(crate) const KEY_STORE: &[Need] = &[];
 #[cfg(not(target_os = "linux"))]
 pub(crate) const DEVICES: &[Need] = &[];
 
+/// A library that a window is opened with.
+#[cfg(target_os = "linux")]
+const fn shared(files: &'static [&'static str], packages: [&'static str; 4]) -> Need {
+    Need { kind: Kind::Shared, ..package(files, "the caller's window speaks to the display by it", packages) }
+}
+
 #[cfg(target_os = "linux")]
 const fn element(elements: &'static [&'static str], why: &'static str, packages: [&'static str; 4]) -> Need {
     Need { kind: Kind::Element, ..package(elements, why, packages) }
@@ -194,6 +211,10 @@ impl Need {
                 let asked = Command::new("pkg-config").args(["--exists", p]).status();
                 asked.is_ok_and(|status| status.success())
             }),
+            Kind::Shared => {
+                let folders = system_folders();
+                folders.iter().any(|folder| self.programs.iter().any(|file| folder.join(file).exists()))
+            }
             Kind::Clang => has_libclang(),
             Kind::Element => self.programs.iter().any(|p| {
                 let mut asked = Command::new("gst-inspect-1.0");
@@ -216,15 +237,19 @@ fn has_libclang() -> bool {
     if let Some(named) = env::var_os("LIBCLANG_PATH") {
         return holds(Path::new(&named)) || Path::new(&named).is_file();
     }
-    let mut folders: Vec<PathBuf> =
-        ["/usr/lib64", "/usr/lib", "/usr/local/lib"].into_iter().map(PathBuf::from).collect();
-    folders.push(PathBuf::from(format!("/usr/lib/{}-linux-gnu", env::consts::ARCH)));
+    let mut folders = system_folders();
     for entry in Path::new("/usr/lib").read_dir().into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with("llvm") {
             folders.push(entry.path().join("lib"));
         }
     }
     folders.iter().any(|folder| holds(folder))
+}
+
+/// Where systems keep libraries.
+fn system_folders() -> Vec<PathBuf> {
+    let own = format!("/usr/lib/{}-linux-gnu", env::consts::ARCH);
+    ["/usr/lib64", "/usr/lib", "/usr/local/lib", &own].into_iter().map(PathBuf::from).collect()
 }
 
 /// Makes sure that all of it is there.

@@ -51,14 +51,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         let at = Duration::from_secs_f64(f64::from(totals.pictures) / totals.frames_per_second);
         totals.pictures += 1;
         totals.windows.push(0);
-        if options.sway && totals.pictures % 3 == 0 {
+        if options.sway && totals.pictures.is_multiple_of(3) {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             nominal = (f64::from(settings.bits_per_second) * (0.7 + 0.6 * f64::from(random >> 16) / 65536.0))
                 as u32;
             encoder.set_rate(nominal, settings.frames_per_second)?;
         }
         totals.wanted.push(f64::from(nominal) / 8.0 / totals.frames_per_second);
-        if (totals.pictures - 1) % options.every == 0 {
+        if (totals.pictures - 1).is_multiple_of(options.every) {
             picture.scale_into(&mut small);
             let began = busy();
             let encoded = encoder.encode(&small, at, false)?;

@@ -31,5 +31,6 @@ pub use ladder::{Ladder, Rung};
 pub use opus::Opus;
 pub use raw::{Picture, PictureError, SAMPLE_RATE};
 pub use video::{
-    ContentHint, Decoded, EncodedVideo, Recovery, VideoCodec, VideoDecoder, VideoEncoder, VideoSettings,
+    ContentHint, Decoded, EncodedVideo, Layer, Recovery, SimulcastEncoder, VideoCodec, VideoDecoder,
+    VideoEncoder, VideoSettings,
 };

@@ -137,6 +137,52 @@ pub trait VideoEncoder: Send {
     fn settings(&self) -> &VideoSettings;
 }
 
+/// One size of several that are encoded at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layer {
+    /// Width in pixels, even.
+    pub width: u32,
+    /// Height in pixels, even.
+    pub height: u32,
+    /// Bits a second to aim for, 10,000 to 100,000,000.
+    pub bits_per_second: u32,
+}
+
+impl Layer {
+    /// Settings with this layer's size and rate, and all else as it is.
+    #[must_use]
+    pub fn of(&self, settings: &VideoSettings) -> VideoSettings {
+        let Self { width, height, bits_per_second } = *self;
+        VideoSettings { width, height, bits_per_second, ..*settings }
+    }
+}
+
+/// Turns each picture into packets of several sizes, each of which is a stream of its own ([`EncodedVideo::spatial_layer`]
+/// counts the sizes from the smallest), so that a room can send everyone the size that fits.
+pub trait SimulcastEncoder: Send {
+    /// Encodes a picture of the largest size, as [`VideoEncoder::encode`] does. A size that was skipped to hold its rate is
+    /// missing.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the codec fails or the picture has another size.
+    fn encode(&mut self, picture: &Picture, at: Duration) -> Result<Vec<EncodedVideo>, EncodeError>;
+
+    /// Has the next picture of a size that is encoded be a keyframe, as the first is.
+    fn request_keyframe(&mut self, layer: usize);
+
+    /// Changes the rate of a size from the next picture on, without a keyframe.
+    ///
+    /// # Errors
+    /// [`EncodeError::Setting`] when a value is out of range (nothing changes), [`EncodeError::Codec`] when the codec fails.
+    fn set_rate(&mut self, layer: usize, bits_per_second: u32) -> Result<(), EncodeError>;
+
+    /// As [`VideoEncoder::acknowledged`], for a size: all who receive it have decoded that picture.
+    fn acknowledged(&mut self, layer: usize, picture: u32);
+
+    /// As [`VideoEncoder::lost`], for a size.
+    fn lost(&mut self, layer: usize, last_good: Option<u32>) -> Recovery;
+}
+
 /// What came out of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decoded {
@@ -167,6 +213,21 @@ pub trait VideoCodec: Send + Sync {
     /// [`EncodeError::Setting`] when a setting is out of range, [`EncodeError::Codec`] when the codec
     /// cannot be set up.
     fn encoder(&self, settings: &VideoSettings) -> Result<Box<dyn VideoEncoder>, EncodeError>;
+
+    /// Makes an encoder of one to three sizes at once, the smallest first; the last is that of `settings` and of the
+    /// pictures. A codec need not have one.
+    ///
+    /// # Errors
+    /// As [`VideoCodec::encoder`].
+    fn simulcast(
+        &self,
+        settings: &VideoSettings,
+        layers: &[Layer],
+    ) -> Result<Box<dyn SimulcastEncoder>, EncodeError> {
+        let _ = (settings, layers);
+        let (setting, expected) = ("layers", "none, since this codec encodes one size at a time");
+        Err(EncodeError::Setting { setting, expected, got: layers.len().to_string() })
+    }
 
     /// Makes a decoder.
     ///

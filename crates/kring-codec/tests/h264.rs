@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kring_codec::h264::{MAX_ACCESS_UNIT, access_units};
 use kring_codec::{ContentHint, DecodeError, Decoded, EncodeError, EncodedVideo, H264, Picture, Recovery};
-use kring_codec::{PaddedH264, VideoCodec, VideoDecoder, VideoEncoder, VideoSettings};
+use kring_codec::{Layer, PaddedH264, VideoCodec, VideoDecoder, VideoEncoder, VideoSettings};
 
 const SETTINGS: VideoSettings = VideoSettings {
     width: 640,
@@ -331,6 +331,84 @@ fn before_anything_is_acknowledged_only_a_keyframe_helps() {
     let encoded = encoder.encode(&scene(640, 360, 1, 4), at(1), true).unwrap().unwrap();
     assert!(encoded.keyframe);
     assert_eq!(encoder.lost(Some(encoded.number)), Recovery::Reference);
+}
+
+const LAYERS: [Layer; 3] = [
+    Layer { width: 160, height: 90, bits_per_second: 80_000 },
+    Layer { width: 320, height: 180, bits_per_second: 250_000 },
+    Layer { width: 640, height: 360, bits_per_second: 900_000 },
+];
+
+#[test]
+fn three_sizes_from_one_encoder_decode_each_by_itself() {
+    for layers in 1..=3 {
+        let settings = VideoSettings { temporal_layers: layers, ..SETTINGS };
+        let mut encoder = H264.simulcast(&settings, &LAYERS).unwrap();
+        let mut decoders = LAYERS.map(|_| H264.decoder().unwrap());
+        let mut bytes = [0; 3];
+        for index in 0..90 {
+            let picture = scene(640, 360, index, 4);
+            if index == 45 {
+                encoder.set_rate(1, 100_000).unwrap();
+            }
+            if index % 30 == 0 && index > 0 {
+                encoder.request_keyframe(index as usize / 30);
+            }
+            for encoded in encoder.encode(&picture, at(index)).unwrap() {
+                let size = usize::from(encoded.spatial_layer);
+                let (_, shown) = decode(&mut *decoders[size], &encoded.data).unwrap();
+                assert_eq!((shown.width(), shown.height()), (LAYERS[size].width, LAYERS[size].height));
+                let asked = index == 0 || size > 0 && index == size as u32 * 30;
+                assert!(encoded.keyframe || !asked, "picture {index}, size {size}");
+                assert!(!encoded.keyframe || size > 0 || index == 0, "picture {index}, size {size}");
+                let mut small = Picture::new(shown.width(), shown.height()).unwrap();
+                picture.scale_into(&mut small);
+                assert!(
+                    psnr(&small, &shown) > 22.0,
+                    "picture {index}, size {size}: {}",
+                    psnr(&small, &shown)
+                );
+                bytes[size] += encoded.data.len();
+                encoder.acknowledged(size, encoded.number);
+            }
+        }
+        for (size, wanted) in [80_000, 175_000, 900_000].into_iter().enumerate() {
+            let ratio = bytes[size] as f64 * 8.0 / 3.0 / f64::from(wanted);
+            assert!((0.3..1.4).contains(&ratio), "size {size} took {ratio} of its rate, {layers} layers");
+        }
+    }
+}
+
+#[test]
+fn a_loss_in_one_size_is_repaired_in_that_size() {
+    let mut encoder = H264.simulcast(&SETTINGS, &LAYERS).unwrap();
+    let mut decoder = H264.decoder().unwrap();
+    for index in 0..60 {
+        let picture = scene(640, 360, index, 4);
+        for encoded in encoder.encode(&picture, at(index)).unwrap() {
+            assert_eq!(encoded.keyframe, index == 0);
+            if encoded.spatial_layer != 1 {
+                assert_eq!(encoded.refers_to, encoded.number.checked_sub(1));
+            } else if index == 40 {
+                assert_eq!(encoder.lost(1, encoded.number.checked_sub(1)), Recovery::Reference);
+            } else {
+                decode(&mut *decoder, &encoded.data).unwrap();
+                encoder.acknowledged(1, encoded.number);
+            }
+        }
+    }
+}
+
+#[test]
+fn layers_that_do_not_rise_to_the_size_of_the_pictures_are_refused() {
+    let [small, middle, large] = LAYERS;
+    for layers in
+        [&[][..], &[middle], &[middle, small], &[small, large, large], &[small, small, middle, large]]
+    {
+        let refused = H264.simulcast(&SETTINGS, layers).err();
+        assert!(matches!(refused, Some(EncodeError::Setting { setting: "layers", .. })), "{layers:?}");
+    }
+    assert!(H264.simulcast(&SETTINGS, &[large]).is_ok());
 }
 
 #[test]

@@ -247,11 +247,12 @@ fn garbage_gives_errors_or_bounded_sound() {
 #[test]
 fn a_burst_comes_back_from_deep_redundancy_and_packets_keep_their_length() {
     let pcm = voice(144_000);
-    let mut encoder = encoder(FrameDuration::Ms20, 48_000);
+    let mut encoder = encoder(FrameDuration::Ms20, 64_000);
     encoder.set_expected_loss(20);
     encoder.set_deep_redundancy(std::time::Duration::from_millis(200));
     let all = packets(&mut *encoder, &pcm);
-    assert!(all.iter().all(|packet| packet.len() == 120));
+    // How far it reaches depends a little on the CPU that the model runs on; at this rate it has some to spare.
+    assert!(all.iter().all(|packet| packet.len() == 160));
     let mut decoder = decoder();
     let next = &all[100];
     assert!(decoder.reach(next) >= 5 * 960, "{}", decoder.reach(next));

@@ -19,6 +19,7 @@ mod parse;
 mod rate;
 pub mod seeds;
 mod verify;
+mod video;
 mod world;
 
 pub use call::call;
@@ -30,6 +31,7 @@ pub use media::{jitter, reassembler, video_buffer};
 pub use parse::{bundle, certificate, control, frame_header, identity, offer, packet, report, ticket};
 pub use rate::rate;
 pub use verify::{code, scan};
+pub use video::h264;
 pub use world::{certificate_of, offer as an_offer, pair, pair_at};
 
 /// What a target does with its bytes.
@@ -49,6 +51,7 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("dial", dial),
     ("door", door),
     ("frame_header", frame_header),
+    ("h264", h264),
     ("identity", identity),
     ("jitter", jitter),
     ("offer", offer),

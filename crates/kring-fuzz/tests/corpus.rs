@@ -63,6 +63,7 @@ targets! {
     dial: 200,
     door: 400,
     frame_header: 20_000,
+    h264: 3000,
     identity: 1000,
     jitter: 1000,
     offer: 20_000,

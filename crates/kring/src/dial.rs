@@ -303,6 +303,7 @@ async fn shake(
         if send.write_all(&bytes).await.is_err() {
             return Err(closed(connection.closed().await));
         }
+        let call = Box::new(call);
         return Ok(Established { connection, send, recv, call, expected: None, common: common.clone() });
     }
 }

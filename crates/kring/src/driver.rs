@@ -34,7 +34,8 @@ pub(crate) struct Established {
     pub(crate) connection: Connection,
     pub(crate) send: SendStream,
     pub(crate) recv: RecvStream,
-    pub(crate) call: core::Call,
+    /// On the heap: futures hold it.
+    pub(crate) call: Box<core::Call>,
     /// Whom this side takes the other for, if it knows; else what is remembered of the identity.
     pub(crate) expected: Option<Pin>,
     pub(crate) common: Arc<Common>,

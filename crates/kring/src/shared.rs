@@ -27,7 +27,7 @@ pub(crate) enum Stage {
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) events: EventQueue,
-    core: Mutex<Option<Call>>,
+    core: Mutex<Option<Box<Call>>>,
     /// Callee: what the app answered with, on its way to the driver.
     pub(crate) answer: Mutex<Option<Box<Media>>>,
     /// Caller: what the person has typed, until it is asked for.
@@ -139,11 +139,11 @@ impl Shared {
 
     /// Does something with the protocol's state, if the call has come that far.
     pub(crate) fn core<T>(&self, f: impl FnOnce(&mut Call) -> T) -> Option<T> {
-        self.core.lock().expect("nothing panics with this lock held").as_mut().map(f)
+        self.core.lock().expect("nothing panics with this lock held").as_deref_mut().map(f)
     }
 
     /// Puts the protocol's state in place; an end that was wanted before there was one takes effect now.
-    pub(crate) fn set_core(&self, call: Call) {
+    pub(crate) fn set_core(&self, call: Box<Call>) {
         *self.core.lock().expect("nothing panics with this lock held") = Some(call);
         let wanted = *self.wanted_end.lock().expect("nothing panics with this lock held");
         if let Some(reason) = wanted {

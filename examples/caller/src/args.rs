@@ -103,9 +103,9 @@ pub(crate) struct Common {
     /// What is sent as pictures: `device`, `device:N` or `device:NAME`, FILE.y4m, `testcard` or `none`
     #[arg(long, value_name = "WHAT", default_value = "none", value_parser = camera)]
     pub(crate) camera: Camera,
-    /// Where pictures are shown: `none`
+    /// Where pictures are shown: `window` or `none`
     #[arg(long, value_name = "WHAT", default_value = "none", value_parser = view)]
-    pub(crate) view: Nowhere,
+    pub(crate) view: View,
     /// Listen at this address and port; port 0 is one that the system chooses
     #[arg(long, value_name = "ADDR:PORT", default_value_t = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))]
     pub(crate) bind: SocketAddr,
@@ -182,9 +182,12 @@ pub(crate) enum Speaker {
     None,
 }
 
-/// Pictures go into nothing, or into a recording.
+/// Where pictures go, beside a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Nowhere;
+pub(crate) enum View {
+    Window,
+    None,
+}
 
 /// Sound is sent as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,13 +247,16 @@ fn speaker(text: &str) -> Result<Speaker, String> {
     }
 }
 
-fn view(text: &str) -> Result<Nowhere, String> {
+fn view(text: &str) -> Result<View, String> {
     match text {
-        "none" => Ok(Nowhere),
-        "window" | "terminal" => {
-            Err("this version cannot show pictures yet; use none, and --record to keep what is shown".into())
+        "none" => Ok(View::None),
+        "window" if cfg!(feature = "window") => Ok(View::Window),
+        "window" => Err("this build is without windows; use none, and --record to keep what is shown".into()),
+        "terminal" => {
+            Err("this version cannot show pictures in a terminal; use window, or --record to keep them"
+                .into())
         }
-        _ => Err("expected none; use --record to keep what is shown".into()),
+        _ => Err("expected window or none; use --record to keep what is shown".into()),
     }
 }
 
@@ -336,7 +342,7 @@ mod tests {
         let lines = [
             ("call x --camera screen:1", "testcard"),
             ("answer --speaker out.wav", "--record"),
-            ("answer --view window", "--record"),
+            ("answer --view terminal", "--record"),
         ];
         for (line, instead) in lines {
             let text = refused(line);

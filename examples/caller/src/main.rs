@@ -28,6 +28,11 @@ mod tap;
 mod ticket;
 mod tickets;
 mod verify;
+#[cfg(feature = "window")]
+mod window;
+#[cfg(not(feature = "window"))]
+#[path = "window_none.rs"]
+mod window;
 
 use app::App;
 use args::{Accept, Answer, Cli, Command, Common};

@@ -1,14 +1,15 @@
 //! From options to sources and sinks. Every file is checked before anything is dialled or bound.
 
-use crate::args::{Camera, Common, Microphone, Speaker};
+use crate::args::{Camera, Common, Microphone, Speaker, View};
 use crate::devices;
 use crate::exit::{Exit, Failure};
 use crate::record::Tape;
 use crate::tap::{Meter, TapCamera, TapMicrophone, TapSpeaker, TapView};
+use crate::window::Pane;
 use kring::Media;
 use kring::capture::{
-    AudioSink, AudioSource, Consent, NullSpeaker, NullView, SourceError, TestCard, Tone, VideoSource,
-    WavSource, Y4mSource, y4m,
+    AudioSink, AudioSource, Consent, NullSpeaker, NullView, SourceError, TestCard, Tone, VideoSink,
+    VideoSource, WavSource, Y4mSource, y4m,
 };
 use kring::codec::PaddedH264;
 use std::fs::File;
@@ -16,16 +17,17 @@ use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
-/// How loud the two sides are.
+/// How loud the two sides are, and what is shown of the other.
 #[derive(Clone)]
 pub(crate) struct Meters {
     pub(crate) own: Arc<Meter>,
     pub(crate) peer: Arc<Meter>,
+    pub(crate) pane: Pane,
 }
 
 impl Meters {
     pub(crate) fn new() -> Meters {
-        Meters { own: Meter::new(), peer: Meter::new() }
+        Meters { own: Meter::new(), peer: Meter::new(), pane: Pane::default() }
     }
 }
 
@@ -37,6 +39,11 @@ pub(crate) fn check(common: &Common) -> Result<(), Failure> {
     microphone(&common.mic)?;
     camera(&common.camera)?;
     speaker(&common.speaker)?;
+    #[cfg(feature = "window")]
+    if common.view == View::Window {
+        crate::window::check()
+            .map_err(|error| Failure::new(Exit::Device, format!("--view window: {error}; use none")))?;
+    }
     if let Camera::File(path) = &common.camera {
         whole(path)
             .map_err(|text| Failure::new(Exit::MediaFile, format!("--camera {}: {text}", path.display())))?;
@@ -65,10 +72,21 @@ pub(crate) fn open(common: &Common, meters: &Meters, tape: Option<&Tape>) -> Res
         media = media.camera(TapCamera::new(source, tape.cloned()));
     }
     media = media.speaker(TapSpeaker::new(speaker(&common.speaker)?, meters.peer.clone(), tape.cloned()));
-    if let Some(tape) = tape {
-        media = media.view(TapView::new(Box::new(NullView), tape.clone())).recording(true);
+    if let Some(view) = view(common.view, &meters.pane).or(tape.map(|_| Box::new(NullView) as _)) {
+        media = media.view(TapView::new(view, tape.cloned())).recording(tape.is_some());
     }
     Ok(media)
+}
+
+#[cfg_attr(not(feature = "window"), expect(unused_variables, reason = "nothing is shown"))]
+fn view(named: View, pane: &Pane) -> Option<Box<dyn VideoSink>> {
+    match named {
+        View::None => None,
+        #[cfg(feature = "window")]
+        View::Window => Some(Box::new(crate::window::WindowView(pane.clone()))),
+        #[cfg(not(feature = "window"))]
+        View::Window => None,
+    }
 }
 
 fn wrong(error: SourceError) -> Failure {

@@ -313,6 +313,9 @@ impl<'a> Talk<'a> {
         if let Some(tape) = &self.tape {
             tape.full_size(&tracks);
         }
+        if let Some((width, height)) = tracks.iter().find_map(|track| track.size) {
+            self.meters.pane.set_size((width.into(), height.into()));
+        }
         self.peer_tracks = tracks;
     }
 
@@ -405,6 +408,8 @@ impl<'a> Talk<'a> {
         if self.app.output.terminal() {
             self.draw(call, now);
         }
+        let who = if self.name.is_empty() { &self.fingerprint } else { &self.name };
+        self.meters.pane.set_title(&crate::output::printable(&format!("kring, {}: {who}", self.state)));
     }
 
     /// A second has passed.

@@ -216,14 +216,14 @@ impl Lag {
     }
 }
 
-/// A view whose pictures are recorded.
+/// A view whose pictures may be recorded.
 pub(crate) struct TapView {
     inner: Box<dyn VideoSink>,
-    tape: Tape,
+    tape: Option<Tape>,
 }
 
 impl TapView {
-    pub(crate) fn new(inner: Box<dyn VideoSink>, tape: Tape) -> TapView {
+    pub(crate) fn new(inner: Box<dyn VideoSink>, tape: Option<Tape>) -> TapView {
         TapView { inner, tape }
     }
 }
@@ -231,7 +231,9 @@ impl TapView {
 impl VideoSink for TapView {
     fn show(&mut self, picture: &Picture, at: Instant) -> Result<(), SinkError> {
         self.inner.show(picture, at)?;
-        self.tape.picture(picture, at.max(Instant::now()));
+        if let Some(tape) = &self.tape {
+            tape.picture(picture, at.max(Instant::now()));
+        }
         Ok(())
     }
 

@@ -72,6 +72,18 @@ fn start_code(stream: &[u8], at: usize) -> Option<(usize, usize)> {
     Some((start, found + 3))
 }
 
+/// Whether an access unit decodes without any before it: it has an IDR picture.
+#[must_use]
+pub fn is_keyframe(unit: &[u8]) -> bool {
+    nals(unit).any(|nal| nal.is_idr())
+}
+
+/// Whether no later picture is predicted from that of an access unit.
+#[must_use]
+pub fn is_discardable(unit: &[u8]) -> bool {
+    !nals(unit).any(|nal| nal.is_slice() && nal.is_reference())
+}
+
 /// Cuts an H.264 byte stream into access units, each of which is one picture with what belongs to it.
 /// Bytes before the first start code are passed over.
 #[must_use]

@@ -61,7 +61,7 @@ impl VideoDecoder for H264Decoder {
         let slice = match self.headers.read(data) {
             Ok(slice) => slice,
             // The parameters that it names come with a keyframe.
-            Err(_) if self.last.is_none() && !annexb::nals(data).any(|nal| nal.is_idr()) => {
+            Err(_) if self.last.is_none() && !annexb::is_keyframe(data) => {
                 return Err(DecodeError::NeedsKeyframe);
             }
             Err(expected) => {

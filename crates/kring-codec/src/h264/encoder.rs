@@ -57,7 +57,7 @@ impl H264Encoder {
     fn write(&mut self, picture: &Picture) -> Result<Option<Written>, EncodeError> {
         self.last += 1;
         if self.owed {
-            self.handle.force_keyframe()?;
+            self.handle.force_keyframe(0)?;
         }
         let written = self.handle.encode(picture, self.last)?.pop();
         match written {
@@ -157,7 +157,7 @@ fn size(settings: &VideoSettings) -> Size {
     Size { width, height, bits_per_second }
 }
 
-fn effort(settings: &VideoSettings) -> Effort {
+pub(super) fn effort(settings: &VideoSettings) -> Effort {
     let pixels = (settings.width * settings.height) as f32 * settings.frames_per_second;
     if (settings.bits_per_second as f32) < SCARCE * pixels { Effort::Medium } else { Effort::Low }
 }

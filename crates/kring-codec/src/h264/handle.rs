@@ -1,5 +1,6 @@
 //! The calls used of OpenH264's encoder: the one place where its pointers are followed.
 
+use std::ffi::c_int;
 use std::ptr::NonNull;
 
 use openh264_sys2 as ffi;
@@ -141,8 +142,8 @@ unsafe fn collect(output: &ffi::SFrameBSInfo, sizes: usize) -> Vec<Written> {
     }
     written.retain(|one| annexb::nals(&one.data).any(|nal| nal.is_slice()));
     for one in &mut written {
-        one.keyframe = annexb::nals(&one.data).any(|nal| nal.is_idr());
-        one.discardable = !annexb::nals(&one.data).any(|nal| nal.is_slice() && nal.is_reference());
+        one.keyframe = annexb::is_keyframe(&one.data);
+        one.discardable = annexb::is_discardable(&one.data);
     }
     written
 }
@@ -189,13 +190,18 @@ impl Handle {
         }
     }
 
-    /// Has the next picture of every size be a keyframe.
-    pub(super) fn force_keyframe(&self) -> Result<(), EncodeError> {
-        // SAFETY: the object is alive.
-        match unsafe { call!(self, ForceIntraFrame, true) } {
-            0 => Ok(()),
-            code => Err(failed("keyframe", code)),
-        }
+    /// Has the next picture of a size be a keyframe.
+    pub(super) fn force_keyframe(&self, size: usize) -> Result<(), EncodeError> {
+        type Force = unsafe extern "C" fn(*mut ffi::ISVCEncoder, bool, c_int) -> c_int;
+        let object = self.object.as_ptr();
+        // SAFETY: the object is alive. The method of the C++ class takes the number of a size as well (`codec_api.h`);
+        // its description in C lacks that, so that OpenH264 would find there whatever a register holds.
+        let code = unsafe {
+            let force = (**object).ForceIntraFrame.ok_or_else(|| failed("keyframe", -1))?;
+            let force = std::mem::transmute::<unsafe extern "C" fn(_, _) -> _, Force>(force);
+            force(object, true, size as c_int)
+        };
+        if code == 0 { Ok(()) } else { Err(failed("keyframe", code)) }
     }
 
     /// Encodes a picture of the largest size, at so many milliseconds.

@@ -5,7 +5,8 @@
 
 use super::H264;
 use crate::{
-    DecodeError, EncodeError, EncodedVideo, Picture, VideoCodec, VideoDecoder, VideoEncoder, VideoSettings,
+    DecodeError, EncodeError, EncodedVideo, Picture, Recovery, VideoCodec, VideoDecoder, VideoEncoder,
+    VideoSettings,
 };
 use std::time::Duration;
 
@@ -61,6 +62,14 @@ impl VideoEncoder for Padded {
         (self.settings.bits_per_second, self.settings.frames_per_second) =
             (bits_per_second, frames_per_second);
         Ok(())
+    }
+
+    fn acknowledged(&mut self, picture: u32) {
+        self.encoder.acknowledged(picture);
+    }
+
+    fn lost(&mut self, last_good: Option<u32>) -> Recovery {
+        self.encoder.lost(last_good)
     }
 
     fn settings(&self) -> &VideoSettings {

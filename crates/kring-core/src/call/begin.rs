@@ -119,6 +119,7 @@ impl Call {
             tracks: HashMap::new(),
             peer_offer,
             packetiser: Packetiser::default(),
+            hushed: Time::ZERO,
             contact: super::contact::Exchange::default(),
             outbox: Outbox::default(),
             pictures: Pictures::default(),

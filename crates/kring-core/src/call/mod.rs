@@ -66,6 +66,8 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 const DEFAULT_RATE: u32 = 2_000_000;
 /// The length of a report's packet apart from what it tells of arrivals.
 const REPORT_LEN: usize = 40;
+/// So long the first picture, which fills a thin link for a while, waits for the first of the voice.
+const VOICE_FIRST: Duration = Duration::from_millis(80);
 /// Silence after which a call counts as interrupted.
 const INTERRUPTED_AFTER: Duration = Duration::from_millis(1500);
 /// How long a caller whom this side has answered ahead may take to prove itself.
@@ -297,6 +299,8 @@ pub struct Call {
     tracks: HashMap<u8, OwnTrack>,
     peer_offer: Offer,
     packetiser: Packetiser,
+    /// Pictures wait until then for the first of the voice.
+    hushed: Time,
     contact: contact::Exchange,
     outbox: Outbox,
     pictures: Pictures,
@@ -404,7 +408,7 @@ impl Call {
         if self.phase == Phase::Ringing && self.line.role == Role::Callee && !self.is_held() {
             self.write(&Message::Answer(offer.clone()));
             self.set_tracks(offer);
-            self.phase = Phase::Talking;
+            self.talk(now);
             self.event(Event::Answered);
             self.last_heard = self.last_heard.max(now);
         }
@@ -562,6 +566,15 @@ impl Call {
             .and_then(|bytes| self.line.channel.seal(&bytes, message.carries_secret(), &mut self.to_stream));
         if written.is_err() {
             self.end(Reason::ProtocolError, EndedBy::Local);
+        }
+    }
+
+    fn talk(&mut self, now: Time) {
+        self.phase = Phase::Talking;
+        let speaks =
+            |t: &OwnTrack| t.info.source.kind() == MediaKind::Audio && t.info.state == TrackState::Live;
+        if self.tracks.values().any(speaks) {
+            self.hushed = now + VOICE_FIRST;
         }
     }
 

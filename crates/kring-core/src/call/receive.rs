@@ -190,7 +190,7 @@ impl Call {
             Message::Answer(offer) if caller && ringing && self.door_opened(now) => {
                 let tracks = offer.tracks.clone();
                 self.peer_offer = offer;
-                self.phase = Phase::Talking;
+                self.talk(now);
                 self.event(Event::Answered);
                 self.event(Event::Tracks(tracks));
                 self.retry_waiting(now);

@@ -46,6 +46,7 @@ impl Call {
         let info = FrameInfo::Audio { capture: capture.as_micros(), duration, level };
         let datagrams = self.seal(track, &header, Some(info), &body)?;
         self.outbox.push_audio(datagrams);
+        self.hushed = Time::ZERO;
         self.live(track, MediaKind::Audio)?.next_frame = frame_id.wrapping_add(1);
         Ok(())
     }
@@ -198,7 +199,7 @@ impl Call {
     pub fn poll_datagram(&mut self, now: Time) -> Option<Vec<u8>> {
         let mut datagram = match self.outbox.pop() {
             Some(datagram) => datagram,
-            None if self.rate.is_open(now) => {
+            None if now >= self.hushed && self.rate.is_open(now) => {
                 let probe = || self.rate.padding().map(padding);
                 self.pictures.pop(now, self.transport_sequence).or_else(probe)?
             }
@@ -220,7 +221,7 @@ impl Call {
             return Some(Time::ZERO);
         }
         let due = self.rate.padding().map(|_| Time::ZERO).or_else(|| self.pictures.due())?;
-        self.rate.opens().map(|opens| opens.max(due))
+        self.rate.opens().map(|opens| opens.max(due).max(self.hushed))
     }
 
     /// Arrivals are reported as often as the rate allows, counts less often.

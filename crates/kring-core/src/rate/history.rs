@@ -11,8 +11,10 @@ use std::time::Duration;
 
 /// The most datagrams remembered.
 const MAX_SENT: usize = 4096;
-/// So many later ones have to be there before one counts as lost: networks reorder.
-const REORDERING: usize = 3;
+/// So many later ones have to be there before one counts as lost: networks reorder. Where they do so farther, more; but for so long
+/// only.
+const REORDERING: (usize, usize) = (3, 48);
+const REORDERED: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -58,6 +60,8 @@ pub(super) struct News {
     pub(super) received: Vec<Received>,
     /// Newly judged, in the order of their sequences.
     pub(super) judged: Vec<Judged>,
+    /// How many came of those that were judged lost.
+    pub(super) regained: u32,
     /// From sending the newest to now, less what the report waited.
     pub(super) round_trip: Option<Duration>,
 }
@@ -70,6 +74,8 @@ pub(super) struct History {
     in_flight: u64,
     /// The last report's start and its place on the receiver's line.
     line: Option<(SendTime, i64)>,
+    /// How many later ones came before one that came after all, and when that was.
+    reordered: Option<(usize, Time)>,
 }
 
 impl History {
@@ -122,6 +128,8 @@ impl History {
         };
         let numbers: Vec<_> = feedback.fates.iter().map(|f| (numbered(f.sequence), f.arrival)).collect();
         let mut newest_received = None;
+        self.reordered = self.reordered.filter(|(_, at)| now.since(*at) < REORDERED);
+        let patience = self.reordered.map_or(REORDERING.0, |(by, _)| by);
         if let Some(&(Some(number), _)) = numbers.first() {
             self.pass_over(number);
         }
@@ -135,11 +143,15 @@ impl History {
                     newest_received = Some(sent.at);
                     let (size, probe) = (sent.size, sent.probe);
                     news.received.push(Received { sent: sent.at, arrival: start + arrival, size, probe });
-                    if was != State::Lost {
+                    if was == State::Lost {
+                        news.regained += 1;
+                        let by = (numbers.len() - at).clamp(patience, REORDERING.1);
+                        self.reordered = Some((by.max(self.reordered.map_or(0, |(by, _)| by)), now));
+                    } else {
                         news.judged.push(Judged { sent: sent.at, size, probe, lost: false });
                     }
                 }
-                None if was == State::Flying && numbers.len() - at > REORDERING => {
+                None if was == State::Flying && numbers.len() - at > patience => {
                     sent.state = State::Lost;
                     news.judged.push(Judged {
                         sent: sent.at,
@@ -187,6 +199,21 @@ mod tests {
         assert_eq!(history.in_flight(), 400);
         let news = history.take(Time::from_millis(70), &feedback(0, &[true, true, true, true, true, true]));
         assert_eq!((news.received.len(), news.judged.len()), (1, 0));
+    }
+
+    #[test]
+    fn where_packets_overtake_each_other_by_far_none_is_lost_so_soon() {
+        let mut history = history(100);
+        let mut came = [true; 20];
+        came[0] = false;
+        let lost = |news: &News| news.judged.iter().filter(|j| j.lost).count();
+        assert_eq!(lost(&history.take(Time::from_millis(60), &feedback(0, &came))), 1);
+        assert_eq!(history.take(Time::from_millis(70), &feedback(0, &[true; 20])).regained, 1);
+        assert_eq!(lost(&history.take(Time::from_millis(80), &feedback(20, &came))), 0);
+        assert_eq!(
+            lost(&history.take(Time::from_millis(90), &feedback(20, &[&came[..], &came].concat()))),
+            1
+        );
     }
 
     #[test]

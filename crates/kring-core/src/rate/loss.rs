@@ -101,6 +101,12 @@ impl Loss {
         false
     }
 
+    /// So many of those judged lost have come after all.
+    pub(super) fn regain(&mut self, count: u32) {
+        self.lost = self.lost.saturating_sub(count);
+        self.runs.current = self.runs.current.saturating_sub(count);
+    }
+
     fn count(&mut self, packet: &Judged) {
         self.bytes += u64::from(packet.size);
         self.packets += 1;

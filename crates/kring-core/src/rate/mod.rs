@@ -269,6 +269,7 @@ impl RateControl {
             self.prober.received(packet, self.queue.waited(delay));
         }
         let mut observed = false;
+        self.loss.regain(news.regained);
         for packet in &news.judged {
             self.prober.judged(packet);
             observed |= self.loss.add(packet);

@@ -4,12 +4,15 @@ use super::held;
 use super::json::{Json, hex};
 use super::setup::{People, sealed};
 use crate::call::{Call, Timeouts};
+use crate::contact::ContactOffer;
 use crate::control::{Message, Reason};
 use crate::crypto::noise::tapped;
 use crate::handshake::{Renew, Renewed};
 use crate::keys::SenderKey;
 use crate::offer::{Offer, TrackInfo, TrackSource, TrackState};
+use crate::passcode::DoorMessage;
 use crate::time::Time;
+use crate::verify::CodeMessage;
 use zeroize::Zeroizing;
 
 fn offer(name: &str) -> Offer {
@@ -43,6 +46,8 @@ fn control_messages() {
     };
     let seed = Zeroizing::new([0x33; 32]);
     let (first, second) = (vec![0x44; 1300], vec![0x55; 1200]);
+    let (secret, certificate) =
+        (Zeroizing::new([0x66; 32]), people.anna.certificate(people.anna.noise_key()));
     let messages = [
         ("ringing", Message::Ringing),
         ("answer", Message::Answer(offer("Ben"))),
@@ -53,10 +58,21 @@ fn control_messages() {
         ("track state", Message::TrackState { track: 1, state: TrackState::Muted }),
         ("keyframe request", Message::KeyframeRequest { track: 1 }),
         ("recording", Message::Recording(true)),
+        ("code commitment", Message::Code(CodeMessage::Commitment([0x66; 32]))),
+        ("code nonce", Message::Code(CodeMessage::Nonce([0x67; 32]))),
+        ("code reveal", Message::Code(CodeMessage::Reveal([0x68; 32]))),
+        ("passcode wanted", Message::Door(DoorMessage::PasscodeWanted)),
+        ("caller's share", Message::Door(DoorMessage::CallerShare([0x69; 32]))),
+        ("callee's share", Message::Door(DoorMessage::CalleeShare([0x6a; 32]))),
+        ("caller's tag", Message::Door(DoorMessage::CallerTag([0x6b; 64]))),
+        ("callee's tag", Message::Door(DoorMessage::CalleeTag([0x6c; 64]))),
+        ("wait", Message::Door(DoorMessage::Wait)),
         ("renew", Message::Renew(Renew { counter: 1, seed, message: first })),
         ("renewed", Message::Renewed(Renewed { counter: 1, message: second })),
         ("switched", Message::Switched),
         ("key taken", Message::KeyTaken { rotation: 3 }),
+        ("contact", Message::Contact(Box::new(ContactOffer { secret, certificate }))),
+        ("reach", Message::Reach(people.ticket.addresses().to_vec())),
     ];
     let written = messages.map(|(name, message)| {
         let bytes = message.encode(&*people.caller.provider).expect("drawn");
@@ -65,7 +81,7 @@ fn control_messages() {
         assert_eq!(std::mem::discriminant(&own), std::mem::discriminant(&message));
         Json::Fields(vec![("message", name.into()), ("plaintext with GREASE behind it", hex(&*bytes))])
     });
-    let malformed: [(&str, &[u8]); 8] = [
+    let malformed: [(&str, &[u8]); 11] = [
         ("a field cut short", &[7, 6, 1, 1, 1]),
         ("a number not in its shortest form", &[8, 4, 1, 2, 0x40, 1]),
         ("a kind not in its shortest form", &[0x40, 8, 3, 1, 1, 1]),
@@ -73,7 +89,10 @@ fn control_messages() {
         ("a hang-up without reason", &[4, 0]),
         ("track 15", &[8, 3, 1, 1, 15]),
         ("a track state that there is not", &[7, 6, 1, 1, 1, 2, 1, 9]),
+        ("a code nonce of one byte", &[11, 3, 1, 1, 5]),
         ("a key taken of rotation 256", &[34, 4, 1, 2, 0x41, 0]),
+        ("a contact without certificate", &[20, 3, 1, 1, 0]),
+        ("a reach to port 0", &[21, 8, 4, 6, 192, 0, 2, 1, 0, 0]),
     ];
     let refused = malformed.map(|(why, bytes)| {
         assert!(Message::decode(bytes).is_err(), "{why}");

@@ -4,10 +4,12 @@
 //! `cargo xtask vectors` writes them anew.
 
 mod channel;
+mod contact;
 mod json;
 mod media;
 mod random;
 mod setup;
+mod verify;
 
 use json::Json;
 use std::path::PathBuf;

@@ -106,7 +106,7 @@ async fn shake(common: &Arc<Common>, connection: Connection) -> Option<(Establis
                         Ok(mut call) => {
                             call.assume_rate(now, connection.carried(), connection.rtt());
                             let common = common.clone();
-                            let expected = None;
+                            let (call, expected) = (Box::new(call), None);
                             return Some((
                                 Established { connection, send, recv, call, expected, common },
                                 None,
@@ -167,6 +167,7 @@ async fn answer_ahead(
     call.assume_rate(now, connection.carried(), connection.rtt());
     bytes.extend(call.poll_stream().into_iter().flatten());
     send.write_all(&bytes).await.ok()?;
+    let call = Box::new(call);
     Some(Established { connection, send, recv, call, expected: None, common: common.clone() })
 }
 

@@ -17,7 +17,7 @@ const BLOCK: usize = 240;
 /// For so long at first a voice is played a little later than what has come calls for, since little has: by a part of the round
 /// trip, for long ways vary more, and at most by so much.
 const CAUTIOUS: Duration = Duration::from_secs(2);
-const CAUTION: (u32, Duration) = (8, Duration::from_millis(20));
+const CAUTION: (u32, Duration) = (16, Duration::from_millis(10));
 
 pub(super) struct Listen {
     pub(super) sink: Option<Box<dyn AudioSink>>,
