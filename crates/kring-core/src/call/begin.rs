@@ -132,6 +132,8 @@ impl Call {
             next_report: now,
             next_counts: now + REPORT_INTERVAL,
             reported: now,
+            report_interval: REPORT_INTERVAL,
+            hurried: false,
             shown: BTreeMap::new(),
             rate: RateControl::new(now, DEFAULT_RATE),
             share: Share::default(),

@@ -315,6 +315,9 @@ pub struct Call {
     next_counts: Time,
     /// When the last report was sent, and what is told of each of the peer's tracks with pictures.
     reported: Time,
+    /// The usual time between two; and whether the next one tells of a loss.
+    report_interval: Duration,
+    hurried: bool,
     shown: BTreeMap<u8, PictureState>,
     rate: RateControl,
     share: Share,

@@ -238,8 +238,9 @@ impl Call {
         if self.shown.is_empty() {
             return;
         }
-        let apart = (self.next_report.since(self.reported) / 4).max(HURRY.1);
+        let apart = (self.report_interval / 4).max(HURRY.1);
         self.next_report = self.next_report.min((now + HURRY.0).max(self.reported + apart));
+        self.hurried = true;
     }
 
     pub(super) fn send_report(&mut self, now: Time) {
@@ -249,7 +250,11 @@ impl Call {
         if let Some(arrivals) = self.inbox.arrivals.recorder.report(now) {
             put_arrivals(&arrivals, &mut report);
         }
-        self.next_report = now + self.rate.report_interval(REPORT_LEN + report.len());
+        let interval = self.rate.report_interval(REPORT_LEN + report.len());
+        // A report that tells of a loss may be lost itself: the next one, which tells it again, comes soon.
+        self.report_interval = interval;
+        let soon = std::mem::take(&mut self.hurried);
+        self.next_report = now + if soon { interval.min((interval / 4).max(HURRY.1) * 2) } else { interval };
         if now >= self.next_counts {
             self.inbox.arrivals.report(self.playout).encode(&mut report);
             self.next_counts = now + REPORT_INTERVAL.max(self.next_report.since(now));
