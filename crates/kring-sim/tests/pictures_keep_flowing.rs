@@ -19,14 +19,14 @@ fn mean(figures: &[Figures], of: impl Fn(&Figures) -> f64) -> f64 {
 fn pictures_keep_flowing_whatever_gets_lost() {
     // At least so many a second; frozen for so much of the time at most; the 95th percentile in ms, 50 of them on the way.
     for (link, per_second, frozen, late) in [
-        ("delay=50", 29.8, 0.0, 60.0),
+        ("delay=50", 29.6, 0.0, 65.0),
         ("delay=50,loss=1", 29.5, 0.003, 85.0),
         ("delay=50,loss=5", 29.2, 0.005, 111.0),
         ("delay=50,loss=10", 28.5, 0.007, 139.0),
         ("delay=50,loss=20", 27.0, 0.018, 200.0),
         ("delay=50,loss=30", 25.0, 0.054, 300.0),
         ("delay=50,ge=5:5", 28.0, 0.03, 160.0),
-        ("delay=25,loss=5,reorder=2,jitter=10", 28.5, 0.005, 111.0),
+        ("delay=25,loss=5,reorder=2,jitter=10", 28.5, 0.01, 130.0),
     ] {
         let figures = calls(link);
         let shown = mean(&figures, |f| f.per_second);
