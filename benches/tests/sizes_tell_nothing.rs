@@ -177,7 +177,9 @@ fn music() -> Vec<f32> {
     (0..48_000 * 4)
         .map(|n| {
             let (chord, time) = (chords[n / 24_000 % 4], (n % 24_000) as f32 / 48_000.0);
-            let tone = |f: f32| (1..6).map(|k| (time * f * k as f32 * std::f32::consts::TAU).sin() / k as f32).sum::<f32>();
+            let tone = |f: f32| {
+                (1..6).map(|k| (time * f * k as f32 * std::f32::consts::TAU).sin() / k as f32).sum::<f32>()
+            };
             chord.into_iter().map(tone).sum::<f32>() * 0.15 * (-3.0 * time).exp()
         })
         .collect()

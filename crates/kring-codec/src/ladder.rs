@@ -189,7 +189,7 @@ mod tests {
         fn nothing_exceeds_the_source(content in content(), (size, most) in source(), rate in 0u32..5_000_000) {
             let rung = Ladder::new(content, size, most, rate).rung();
             prop_assert!(rung.width <= size.0 && rung.height <= size.1 && rung.frames_per_second <= most);
-            prop_assert!(rung.width >= 2 && rung.width % 2 == 0 && rung.height >= 2 && rung.height % 2 == 0);
+            prop_assert!(rung.width >= 2 && rung.width.is_multiple_of(2) && rung.height >= 2 && rung.height.is_multiple_of(2));
             prop_assert!(rung.frames_per_second >= 1.0f32.min(most));
             if content == ContentHint::Sign {
                 prop_assert!(rung.frames_per_second >= 20.0f32.min(most));

@@ -47,7 +47,7 @@ impl Call {
         Ok(call)
     }
 
-    /// Callee: has the caller wait in front of `door` before it rings. Until [`Event::Admitted`](super::Event::Admitted) there is nothing to
+    /// Callee: has the caller wait in front of `door` before it rings. Until [`DoorEvent::Admitted`](super::DoorEvent::Admitted) there is nothing to
     /// answer; that it can be declined is all.
     ///
     /// # Errors

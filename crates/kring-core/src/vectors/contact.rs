@@ -26,11 +26,11 @@ fn a_contacts_secret_and_the_files() {
         "docs/protocol.md, sections 12 and 13: the caller's side of a call by a secret of generation 4, and its two lists \
          afterwards; `tickets` is the list of whoever gave out the ticket of ticket.json, for one call.",
         vec![
-            ("psk0 of the call", hex(&*old)),
+            ("psk0 of the call", hex(*old)),
             ("handshake hash", hex(hash)),
-            ("r of the caller", hex(&*of_caller)),
-            ("r of the callee", hex(&*of_callee)),
-            ("new psk0", hex(&**key.psk0())),
+            ("r of the caller", hex(*of_caller)),
+            ("r of the callee", hex(*of_callee)),
+            ("new psk0", hex(**key.psk0())),
             ("generation", key.generation().into()),
             ("tickets", hex(&**tickets.encode())),
             ("contacts", hex(&**contacts.encode())),
