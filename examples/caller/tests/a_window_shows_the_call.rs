@@ -1,6 +1,7 @@
 //! `--view window`, on an X server without a screen: what is sent is seen, in any size, under its name, and closing the
 //! window leaves the call alone.
 #![cfg(all(target_os = "linux", feature = "window"))]
+#![allow(clippy::print_stderr)]
 
 mod common;
 
