@@ -65,10 +65,12 @@ const FALSE_ALARM: f64 = 0.95;
 const NOISY: f64 = 18.0;
 /// Growth where the capacity is unknown, a second.
 const GROWTH: f64 = 0.10;
+/// And where it is known to be far above.
+const GROWTH_BELOW: f64 = 0.60;
 /// Where it is known: the queue that is aimed at, in ms and in packets of full size; and how fast the rate goes there, a
 /// second: up by so many bit/s, and at most so much of it; down by so much of it. So calls that share a bottleneck converge.
 const CRUISE: (f64, f64) = (1.0, 0.6);
-const CRUISE_UP: (f64, f64) = (45_000.0, 0.10);
+const CRUISE_UP: (f64, f64) = (34_000.0, 0.10);
 const CRUISE_DOWN: f64 = 0.40;
 /// The time in which a queue is to be drained, in ms.
 const DRAIN: f64 = 250.0;
@@ -330,7 +332,7 @@ impl RateControl {
             // one burst may have been lucky.
             let beyond = |(mean, _)| shown.passed || shown.rate > 1.5 * mean;
             let higher = shown.rate > self.estimate * 1.1 && !self.is_overused();
-            let first = self.capacity.is_none() && self.estimate < 1.5 * START_RATE;
+            let first = self.capacity.is_none() && self.thawed.is_none() && self.estimate < 1.5 * START_RATE;
             let leap = !first && (shown.rate > 1.6 * self.estimate || self.capacity.is_some());
             let more = higher && self.capacity.is_none_or(beyond);
             let rate = if more && leap { self.prober.confirmed(now, shown.rate) } else { Some(shown.rate) };
@@ -415,7 +417,8 @@ impl RateControl {
         if waiting || self.is_app_limited() || self.trend.usage() != Usage::Normal {
             return;
         }
-        let step = GROWTH * self.estimate * passed;
+        let far_below = self.capacity.is_some_and(|(mean, _)| self.estimate < FAR_BELOW * mean);
+        let step = if far_below { GROWTH_BELOW } else { GROWTH } * self.estimate * passed;
         // What has never been tried is not known.
         let tried = self.delivered.rate().map(|rate| rate / (1.0 - self.loss.recent().min(0.5)));
         let most = tried.map_or(f64::INFINITY, |tried| (tried * 1.5).max(self.estimate));
@@ -518,7 +521,10 @@ impl RateControl {
         self.thawed = Some(now);
         self.trend.reset();
         self.delivered.reset();
-        self.capacity = None;
+        // Where it fell silent because it was full, that is known.
+        if self.overused.is_none_or(|at| now.since(at) > FULL * 3) {
+            self.capacity = None;
+        }
         self.prober.eager(now + self.round_trip());
     }
 
@@ -528,6 +534,7 @@ impl RateControl {
         self.queue.reset();
         self.loss.reset();
         self.loss_limit = None;
+        self.capacity = None;
         self.round_trip = None;
         self.estimate = self.estimate.min(START_RATE);
     }
