@@ -14,7 +14,7 @@ use crate::rate::{NetworkState, Share};
 use crate::time::Time;
 use std::time::Duration;
 
-/// The share of datagrams that may get lost for all that is known before the first report: voice gets room for copies.
+/// The share of datagrams that may get lost for all that is known from the first reports: voice gets room for copies.
 const ASSUMED_LOSS: f64 = 0.1;
 /// The most that `skippable` can say.
 const MAX_SKIPPABLE: u32 = 63;
@@ -189,7 +189,7 @@ impl Call {
         let sends =
             |t: &OwnTrack| t.info.source.kind() == MediaKind::Video && t.info.state == TrackState::Live;
         let video = self.tracks.values().any(sends);
-        let loss = if self.rate.is_told() { network.loss } else { ASSUMED_LOSS };
+        let loss = if self.rate.is_told() { network.loss } else { network.loss.max(ASSUMED_LOSS) };
         let Share { audio, video, .. } = Share::new(network.target, loss, video, self.share);
         (self.share.audio, self.share.video) = (audio, (f64::from(video) / beside) as u32);
     }

@@ -48,6 +48,8 @@ pub const MIN_RATE: f64 = 20_000.0;
 pub const START_RATE: f64 = 300_000.0;
 /// IPv4, UDP and QUIC around each datagram, in bytes.
 pub const OVERHEAD: u32 = 28 + 30;
+/// So many reports come more often than later ones.
+const FIRST_REPORTS: u64 = 15;
 /// Without a report for so long and twice what usually lies between two, pictures stop.
 const SILENCE: Duration = Duration::from_millis(300);
 /// And the estimate is taken down so much each half of that time.
@@ -597,10 +599,10 @@ impl RateControl {
         ((self.estimate * FRAGMENT_TIME / 8.0) as usize).clamp(400, crate::media::MAX_FRAGMENT)
     }
 
-    /// Whether a report has come, so that something is known.
+    /// Whether so many reports have come that what they tell of loss can be relied on: about a second's.
     #[must_use]
     pub fn is_told(&self) -> bool {
-        self.reports > 0
+        self.reports >= FIRST_REPORTS
     }
 
     /// What is known of the network.
@@ -629,7 +631,7 @@ impl RateControl {
     #[must_use]
     pub fn report_interval(&self, bytes: usize) -> Duration {
         let bits = (bytes as f64 + f64::from(OVERHEAD)) * 8.0;
-        let part = if self.reports < 15 || self.thawed.is_some_and(|at| at > self.grown - FULL * 2) {
+        let part = if self.reports < FIRST_REPORTS || self.thawed.is_some_and(|at| at > self.grown - FULL * 2) {
             0.1
         } else {
             0.04
