@@ -631,7 +631,8 @@ impl RateControl {
     #[must_use]
     pub fn report_interval(&self, bytes: usize) -> Duration {
         let bits = (bytes as f64 + f64::from(OVERHEAD)) * 8.0;
-        let part = if self.reports < FIRST_REPORTS || self.thawed.is_some_and(|at| at > self.grown - FULL * 2) {
+        let part = if self.reports < FIRST_REPORTS || self.thawed.is_some_and(|at| at > self.grown - FULL * 2)
+        {
             0.1
         } else {
             0.04
