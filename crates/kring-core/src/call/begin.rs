@@ -36,9 +36,7 @@ impl Call {
         timeouts: Timeouts,
         now: Time,
     ) -> Result<Call, HandshakeError> {
-        let peer_offer = Offer::decode(&session.offer)?;
-        let mut call =
-            Call::begin(session.line, Peer::Proven(session.peer), peer_offer, identity, timeouts, now)?;
+        let mut call = Call::of_session(session, identity, timeouts, now)?;
         match call.line.role {
             Role::Caller => call.set_tracks(offer),
             Role::Callee => call.write(&Message::Ringing),
@@ -59,9 +57,7 @@ impl Call {
         timeouts: Timeouts,
         now: Time,
     ) -> Result<Call, HandshakeError> {
-        let peer_offer = Offer::decode(&session.offer)?;
-        let mut call =
-            Call::begin(session.line, Peer::Proven(session.peer), peer_offer, identity, timeouts, now)?;
+        let mut call = Call::of_session(session, identity, timeouts, now)?;
         if call.line.role == Role::Callee {
             call.close_door(door);
         }
@@ -91,6 +87,16 @@ impl Call {
         call.answer(now, offer);
         call.handle_stream(now, &[]);
         Ok(call)
+    }
+
+    fn of_session(
+        session: Session,
+        identity: &Arc<Identity>,
+        timeouts: Timeouts,
+        now: Time,
+    ) -> Result<Call, HandshakeError> {
+        let peer_offer = Offer::decode(&session.offer)?;
+        Call::begin(session.line, Peer::Proven(session.peer), peer_offer, identity, timeouts, now)
     }
 
     fn begin(

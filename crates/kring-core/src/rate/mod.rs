@@ -419,8 +419,8 @@ impl RateControl {
         if waiting || self.is_app_limited() || self.trend.usage() != Usage::Normal {
             return;
         }
-        let far_below = self.capacity.is_some_and(|(mean, _)| self.estimate < FAR_BELOW * mean);
-        let step = if far_below { GROWTH_BELOW } else { GROWTH } * self.estimate * passed;
+        let growth = if self.known_room().is_some() { GROWTH_BELOW } else { GROWTH };
+        let step = growth * self.estimate * passed;
         // What has never been tried is not known.
         let tried = self.delivered.rate().map(|rate| rate / (1.0 - self.loss.recent().min(0.5)));
         let most = tried.map_or(f64::INFINITY, |tried| (tried * 1.5).max(self.estimate));
@@ -445,6 +445,11 @@ impl RateControl {
         } else if off < 0.0 {
             self.estimate += CRUISE_DOWN * off * self.estimate * passed;
         }
+    }
+
+    /// The capacity, if it is known to be far above the estimate.
+    fn known_room(&self) -> Option<f64> {
+        self.capacity.map(|(mean, _)| mean).filter(|mean| self.estimate < FAR_BELOW * mean)
     }
 
     fn is_app_limited(&self) -> bool {
@@ -481,19 +486,18 @@ impl RateControl {
                 && !self.is_overused();
             let room =
                 self.silent.is_none() && self.estimate < self.ceiling() * 0.98 && self.estimate >= PROBED;
-            let far_below = |mean: f64| self.estimate < FAR_BELOW * mean;
+            let known_room = self.known_room();
             let sign = self.capacity.is_none_or(|(mean, _)| {
                 let above = self.estimate > GROWN * mean || now.since(self.full) > LONG_AGO;
-                (above || far_below(mean)) && waiting < 3.0 + self.packet_time() / 4.0
+                (above || known_room.is_some()) && waiting < 3.0 + self.packet_time() / 4.0
             });
             let look = self.prober.begun().is_none_or(|at| now.since(at) > LOOK);
             match (room, calm && (sign || look)) {
                 (true, true) => {
                     let before = self.queue.least_within(250) + self.noise();
                     let times = if sign { 2.0 } else { 1.5 };
-                    let known =
-                        self.capacity.filter(|(mean, _)| far_below(*mean)).map_or(f64::MAX, |(mean, _)| mean);
-                    let rate = (self.estimate * times).min(self.ceiling() * 1.1).min(known);
+                    let most = (self.ceiling() * 1.1).min(known_room.unwrap_or(f64::MAX));
+                    let rate = (self.estimate * times).min(most);
                     self.prober.begin(now, rate, self.loss.recent(), before);
                 }
                 (true, false) => self.prober.postpone(now + Duration::from_millis(100)),

@@ -328,7 +328,7 @@ impl JitterBuffer {
     pub fn stretched(&mut self, change: i64) {
         self.adaptation.moved(self.now);
         if change < 0 {
-            self.now = Time::from_micros(self.now.as_micros().saturating_sub(change.unsigned_abs()));
+            self.now = self.now - Duration::from_micros(change.unsigned_abs());
         }
     }
 
