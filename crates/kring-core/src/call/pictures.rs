@@ -22,6 +22,8 @@ const MAX_FLIGHTS: usize = 4096;
 /// A picture of which nothing was sent for so long is of no use any more; one that was begun has so long.
 const STALE: Duration = Duration::from_millis(250);
 const BEGUN: Duration = Duration::from_millis(1000);
+/// What takes longer to be sent than this, at the pictures' rate now, was made for another rate; a keyframe may take so long.
+const BEHIND: (Duration, Duration) = (Duration::from_millis(300), Duration::from_millis(600));
 /// How long a receiver waits for a repair: some of its round trips, and this. See `VideoBuffer`.
 const PATIENCE: Duration = Duration::from_millis(140);
 /// The most later packets that have to come before one counts as lost, where the network reorders.
@@ -231,6 +233,22 @@ impl Pictures {
             return Some(place);
         }
         None
+    }
+
+    /// Gives up all that waits if it is more than `rate` bit/s can carry soon: what is made anew for that rate is there first.
+    pub(super) fn keep_up(&mut self, rate: u32) {
+        let takes = self.waiting as f64 * 8.0 / f64::from(rate);
+        if takes <= BEHIND.0.as_secs_f64() {
+            return;
+        }
+        let waits = |p: &Pending| !p.done && p.parts.iter().any(|part| part.again > 0 || part.fate == Fate::Waiting);
+        let keyframe = self.kept.iter().any(|p| p.class == Class::Keyframe && waits(p));
+        if keyframe && takes <= BEHIND.1.as_secs_f64() {
+            return;
+        }
+        for place in self.first..self.first + self.kept.len() as u64 {
+            self.give_up(place);
+        }
     }
 
     /// Gives up a picture, and what may build on it up to the next keyframe of its track.

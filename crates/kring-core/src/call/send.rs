@@ -190,6 +190,8 @@ impl Call {
             |t: &OwnTrack| t.info.source.kind() == MediaKind::Video && t.info.state == TrackState::Live;
         let video = self.tracks.values().any(sends);
         let loss = if self.rate.is_told() { network.loss } else { network.loss.max(ASSUMED_LOSS) };
+        let whole = Share::new(self.rate.estimate(), loss, video, self.share).video;
+        self.pictures.keep_up(whole);
         let Share { audio, video, .. } = Share::new(network.target, loss, video, self.share);
         (self.share.audio, self.share.video) = (audio, (f64::from(video) / beside) as u32);
     }
