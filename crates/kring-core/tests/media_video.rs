@@ -152,6 +152,29 @@ fn frames_are_held_to_be_in_time_with_the_sound() {
 }
 
 #[test]
+fn after_a_standstill_frames_come_at_once_and_slide_back_into_time() {
+    let mut buffer = started();
+    buffer.set_lag(Some(250_000));
+    // The last one came 33 ms after the first; then nothing was captured for a second.
+    push(&mut buffer, 40, [delta(1)]);
+    assert_eq!(pull(&mut buffer, 290), [1]);
+    let mut later: Vec<_> =
+        (30..50).map(|id| VideoFrame { skippable: u8::from(id == 30) * 28, ..delta(id) }).collect();
+    let mut shown = Vec::new();
+    for ms in 1000..2000 {
+        while later.first().is_some_and(|frame| frame.capture / 1000 + 40 <= ms) {
+            push(&mut buffer, ms, [later.remove(0)]);
+        }
+        shown.extend(pull(&mut buffer, ms).into_iter().map(|id| (id, ms)));
+    }
+    let (first, last) = (shown[0], shown[shown.len() - 1]);
+    assert_eq!((first.0, last.0, shown.len()), (30, 49, 20));
+    assert!(first.1 <= 1040 + 13, "{first:?}");
+    assert!(shown.windows(2).all(|pair| pair[1].1 - pair[0].1 <= 68), "{shown:?}");
+    assert_eq!(last.1, delta(49).capture.div_ceil(1000) + 250, "in time with the sound again");
+}
+
+#[test]
 fn after_a_failure_of_the_decoder_only_a_keyframe_helps() {
     let mut buffer = started();
     buffer.fail();

@@ -201,8 +201,7 @@ impl Engine {
         self.next_voice += self.packet;
         let Some(payload) = payload else { return };
         self.encoded += payload.len() as u64;
-        let sent =
-            call.send_audio(MICROPHONE, captured + self.clock, lasts, level, &payload, &copies);
+        let sent = call.send_audio(MICROPHONE, captured + self.clock, lasts, level, &payload, &copies);
         if let Err(error) = sent
             && !matches!(error, SendError::NotLive { .. })
         {

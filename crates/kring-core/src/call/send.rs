@@ -191,7 +191,7 @@ impl Call {
         let video = self.tracks.values().any(sends);
         let loss = if self.rate.is_told() { network.loss } else { network.loss.max(ASSUMED_LOSS) };
         let whole = Share::new(self.rate.estimate(), loss, video, self.share).video;
-        self.pictures.keep_up(whole);
+        self.pictures.set_rate(whole);
         let Share { audio, video, .. } = Share::new(network.target, loss, video, self.share);
         (self.share.audio, self.share.video) = (audio, (f64::from(video) / beside) as u32);
     }
