@@ -138,17 +138,23 @@ fn missing_discardable_frames_cost_a_moment() {
 
 #[test]
 fn frames_are_held_to_be_in_time_with_the_sound() {
-    let mut buffer = started();
+    let mut buffer = VideoBuffer::default();
     buffer.set_lag(Some(90_000));
+    push(&mut buffer, 40, [key(0)]);
+    assert_eq!(pull(&mut buffer, 89), []);
+    assert_eq!(pull(&mut buffer, 90), [0]);
     push(&mut buffer, 50, [delta(1)]);
-    assert_eq!(pull(&mut buffer, 123), []);
     assert_eq!(buffer.next_wake(), Some(Time::from_micros(123_333)));
     assert_eq!(pull(&mut buffer, 124), [1]);
+    // The sound comes later from now on: frames follow at half their pace, and are held no longer than the limit.
     buffer.set_lag(Some(i64::MAX));
     push(&mut buffer, 130, [delta(2)]);
-    assert_eq!(buffer.next_wake(), Some(at(130) + MAX_HOLD));
+    assert_eq!(buffer.next_wake(), Some(Time::from_micros(124_000 + 2 * 33_333)));
+    assert_eq!(pull(&mut buffer, 191), [2]);
+    push(&mut buffer, 200, [VideoFrame { skippable: 4, ..delta(7) }]);
+    assert_eq!(buffer.next_wake(), Some(at(200) + MAX_HOLD));
     buffer.set_lag(Some(i64::MIN));
-    assert_eq!(pull(&mut buffer, 130), [2]);
+    assert_eq!(pull(&mut buffer, 212), [7]);
 }
 
 #[test]
