@@ -198,6 +198,8 @@ impl Call {
         let video = self.tracks.values().any(sends);
         let loss = self.rate.voice_loss();
         let loss = if self.rate.is_told() { loss } else { loss.max(ASSUMED_LOSS) };
+        let whole = Share::new(self.rate.estimate(), loss, video, self.share).video;
+        self.pictures.set_rate(whole);
         let Share { audio, video, .. } = Share::new(network.target, loss, video, self.share);
         (self.share.audio, self.share.video) = (audio, (f64::from(video) / beside) as u32);
     }

@@ -79,6 +79,10 @@ const CRUISE_UP: (f64, f64) = (34_000.0, 0.10);
 const CRUISE_DOWN: f64 = 0.40;
 /// The time in which a queue is to be drained, in ms.
 const DRAIN: f64 = 250.0;
+/// A queue that was told of is drained after so long and a round trip.
+const DRAINING: Duration = Duration::from_millis(500);
+/// The wait for an answer is three of the usual intervals of reports, and in s at least and at most so long.
+const ANSWER: (f64, f64) = (0.1, 0.35);
 /// A packet of a picture takes so many seconds of the target, at most.
 const FRAGMENT_TIME: f64 = 0.022;
 /// How late QUIC's acknowledgements may come beyond the round trip.
@@ -319,7 +323,9 @@ impl RateControl {
             let apart = self.overused.map_or(Duration::MAX, |last| now.since(last));
             // While a queue stands, what comes is what passes; a fall by far is not waited out.
             let far = || self.delivered.recent().is_some_and(|rate| rate < 0.7 * self.estimate);
-            if apart > round_trip + Duration::from_millis(150) || apart > AGAIN && far() {
+            // While a queue drains, what comes is what was let out, and no measure of what passes.
+            let draining = self.target_exact() < 0.5 * self.estimate && apart < round_trip + DRAINING;
+            if !draining && (apart > round_trip + Duration::from_millis(150) || apart > AGAIN && far()) {
                 self.decrease(now);
             }
             self.grown = now;
@@ -442,7 +448,7 @@ impl RateControl {
     /// at more of a queue and so gains on who sends more.
     fn cruise(&mut self, passed: f64) {
         let packet = self.packet_time();
-        let aim = CRUISE.0 + CRUISE.1 * packet * (packet / 20.0).sqrt();
+        let aim = CRUISE.0 + CRUISE.1 * packet * (packet / 20.0);
         let waits = (self.queue.least_within(100) - self.noise()).max(0.0);
         let off = ((aim - waits) / aim).clamp(-1.0, 1.0);
         if off > 0.0 && !self.is_app_limited() {
@@ -561,7 +567,8 @@ impl RateControl {
         if self.reports == 0 {
             return (self.estimate / 8.0 * UNTOLD.as_secs_f64()) as u64 + 1200;
         }
-        let answer = self.round_trip().as_secs_f64() + 0.35;
+        let wait = (3.0 * self.reports_apart.as_secs_f64()).clamp(ANSWER.0, ANSWER.1);
+        let answer = self.round_trip().as_secs_f64() + wait;
         (self.target_exact() / 8.0 * answer * 1.25) as u64 + 2400
     }
 
@@ -646,7 +653,7 @@ impl RateControl {
     }
 
     /// How often to report so that reports of `bytes` take some 4 % of what may be sent; more often in the first second,
-    /// when the other side knows nothing yet.
+    /// when the other side knows nothing yet. Not less often while a queue drains: without reports the other side would fall silent.
     #[must_use]
     pub fn report_interval(&self, bytes: usize) -> Duration {
         let bits = (bytes as f64 + f64::from(OVERHEAD)) * 8.0;
@@ -656,7 +663,7 @@ impl RateControl {
         } else {
             0.04
         };
-        Duration::from_secs_f64((bits / (part * self.target_exact())).clamp(0.05, 0.6))
+        Duration::from_secs_f64((bits / (part * self.estimate.min(self.most))).clamp(0.05, 0.6))
     }
 }
 
