@@ -1,4 +1,4 @@
-//! The repository's tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask lint`, `cargo xtask vectors`.
+//! The repository's tasks: `cargo xtask demo`, `test`, `lint`, `vectors` and `prove`.
 //!
 //! A task first says what it lacks on this machine and, if allowed, installs it; then it runs, shows each step
 //! with its time, and ends in a summary. Exit codes: 0 well, 1 something failed, 2 wrong command line,
@@ -13,6 +13,7 @@ mod failure;
 mod lint;
 mod measure;
 mod needs;
+mod prove;
 mod steps;
 mod test;
 mod vectors;
@@ -40,6 +41,10 @@ cargo xtask lint [--yes]
 cargo xtask vectors
     Writes docs/test-vectors anew from what the code does; `test` compares them.
 
+cargo xtask prove
+    Runs the symbolic prover Verifpal over the models in docs/proof, compares, and writes docs/proof/results.md.
+    Without it nothing is proven, and the exit code is 3.
+
 --yes installs what is missing without asking; so does the environment variable CI.
 Exit codes: 0 well, 1 something failed, 2 wrong command line, 3 something has to be installed first.";
 
@@ -60,6 +65,7 @@ fn run() -> Result<(), Failure> {
         Some(Value(task)) if task == "test" => test::run(test::Options::parse(line)?),
         Some(Value(task)) if task == "lint" => lint::run(lint::Options::parse(line)?),
         Some(Value(task)) if task == "vectors" => vectors::run(line),
+        Some(Value(task)) if task == "prove" => prove::run(line),
         None | Some(Short('h') | Long("help")) => {
             println!("{HELP}");
             Ok(())
@@ -69,7 +75,7 @@ fn run() -> Result<(), Failure> {
             Ok(())
         }
         Some(Value(task)) => Err(Failure::usage(format!(
-            "expected demo, test, lint or vectors, got {task:?}; `cargo xtask` lists the tasks"
+            "expected demo, test, lint, vectors or prove, got {task:?}; `cargo xtask` lists the tasks"
         ))),
         Some(other) => Err(other.unexpected().into()),
     }

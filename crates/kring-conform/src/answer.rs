@@ -102,7 +102,7 @@ pub async fn answer(
         again(n + 1, walks.len() + 1);
         log.begin(walk.name);
         match invitation.connection(patience).await {
-            Ok(connection) => refusals::be_called(walk, by, connection, log).await,
+            Ok(connection) => Box::pin(refusals::be_called(walk, by, connection, log)).await,
             Err(fault) => log.end(Err(fault)),
         }
     }

@@ -66,7 +66,7 @@ pub async fn dial(ticket: &Ticket, options: &Options, log: &mut Log) -> Result<(
     log.end(result);
     if begun {
         breathe().await;
-        refusals::of_a_callee(&to, options, ticket, log).await;
+        Box::pin(refusals::of_a_callee(&to, options, ticket, log)).await;
     } else {
         log.begin("refusals");
         log.skip("A", "what has to be refused", "a good call does not get through yet");

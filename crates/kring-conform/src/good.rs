@@ -387,6 +387,9 @@ impl Good {
         .await?;
         log.ok("9", report.1);
         side.media.tell(log);
+        let taken = ("8", "key taken answers the next sender key");
+        self.ping(side, log, taken).await?;
+        log.ok(taken.0, taken.1);
         self.pictures(side, log).await?;
         self.what_is_passed_over(side, log).await?;
         self.keys(side, log).await?;

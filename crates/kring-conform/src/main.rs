@@ -89,7 +89,8 @@ async fn walk(command: Command) -> Result<bool, String> {
             let ticket: Ticket = text.trim().parse().map_err(|e| format!("that is no ticket: {e}"))?;
             let passcode = passcode_file.map(|file| read_passcode(&file)).transpose()?;
             let mut log = how.log();
-            dial(&ticket, &Options { passcode, ..how.options() }, &mut log).await?;
+            let options = Options { passcode, ..how.options() };
+            Box::pin(dial(&ticket, &options, &mut log)).await?;
             Ok(how.sum_up(&log))
         }
         Command::Answer { bind, ticket_file, how } => {

@@ -262,7 +262,7 @@ pub(crate) async fn of_a_callee(to: &Dialling, options: &Options, ticket: &Ticke
         log.begin(walk.name);
         let mut unheard = Log::new(|_| {});
         let result = match answered(to, options, ticket, &mut unheard).await {
-            Ok((good, side)) => misbehave(good, side, walk).await,
+            Ok((good, side)) => Box::pin(misbehave(good, side, walk)).await,
             Err(fault) => Err(fault),
         };
         refused(walk.section, result, log);
@@ -449,7 +449,8 @@ pub(crate) async fn be_called(walk: &Walk<Wrong>, by: &Dialled, connection: Conn
         Wrong::Second(second) => answer_wrongly(walk, second, by, connection, &mut unheard).await,
         Wrong::Act(act) => match taken(by, connection, &mut unheard).await {
             Ok((good, side)) => {
-                misbehave(good, side, &Walk { name: walk.name, section: walk.section, act }).await
+                let walk = Walk { name: walk.name, section: walk.section, act };
+                Box::pin(misbehave(good, side, &walk)).await
             }
             Err(fault) => Err(fault),
         },
