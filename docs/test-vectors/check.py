@@ -169,7 +169,11 @@ def check_identities():
     words = (REPOSITORY / "crates/kring-core/src/verify/words.txt").read_text().split()
     came = " ".join(words[bits >> shift & 0x7FF] for shift in (53, 42, 31, 20))
     same("code", came, code["words"])
-    done("7.3  the commitment and the code in words")
+    appendix = (REPOSITORY / "docs/protocol.md").read_text().split("## Appendix E.")[1]
+    rows = [line.split("|")[2:-1] for line in appendix.splitlines() if line.startswith("|")][2:]
+    emoji = [cell.strip() for row in rows for cell in row]
+    same("code", [emoji[bits >> shift & 0x3F] for shift in (58, 52, 46, 40, 34)], code["emoji"])
+    done("7.3  the commitment and the code in words and emoji")
     return people
 
 
