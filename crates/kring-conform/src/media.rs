@@ -173,7 +173,7 @@ impl Media {
             Ok(packet) => Some(packet),
             Err(_) if padding.is_some() => None,
             Err(error) => {
-                let _ = self.hop.judge(false, "a datagram of kind 0 or 1", || error.to_string());
+                self.hop.judge(false, "a datagram of kind 0 or 1", || error.to_string());
                 return;
             }
         };
@@ -196,7 +196,7 @@ impl Media {
         let before = self.sequences.get(&sequence.wrapping_sub(1)).copied();
         let new = self.sequences.insert(sequence, sent).is_none();
         let goes_on = before.is_none_or(|before| sent.micros_since(before) >= 0);
-        let _ = self.hop.judge(new && goes_on, "the sequence to count up and the send time to go on", || {
+        self.hop.judge(new && goes_on, "the sequence to count up and the send time to go on", || {
             if new {
                 format!("a time before that of the datagram before {sequence}")
             } else {
@@ -233,7 +233,7 @@ impl Media {
 
     fn frame(&mut self, header: FrameHeader, stream: Option<u16>, sealed: &[u8]) {
         let Some((number, counter, _)) = raw::sframe_header(sealed) else {
-            let _ = self.kid.judge(false, "an SFrame header (RFC 9605, section 4.3)", || "none".into());
+            self.kid.judge(false, "an SFrame header (RFC 9605, section 4.3)", || "none".into());
             return;
         };
         let (rotation, track, leaf) = ((number >> 11) as u8, (number >> 7) as u8 & 15, number as u8 & 127);
@@ -298,7 +298,7 @@ impl Media {
     fn report(&mut self, plaintext: &[u8]) {
         let read = raw::report(plaintext).zip(raw::fields(plaintext));
         let Some((report, fields)) = read else {
-            let _ = self.reports.judge(false, "fields in their forms", || "a malformed report".into());
+            self.reports.judge(false, "fields in their forms", || "a malformed report".into());
             return;
         };
         let counts: usize =
@@ -309,7 +309,7 @@ impl Media {
         let told: Vec<u16> = arrivals.iter().filter(|f| f.arrival.is_some()).map(|f| f.sequence).collect();
         let alien = told.iter().find(|n| !sent(**n));
         let right = whole && alien.is_none() && (report.counts.is_some() || counts == 0);
-        let _ = self.reports.judge(
+        self.reports.judge(
             right,
             "counts 1 to 8 together, filled up to 50 bytes, and arrivals of what was sent",
             || match alien {
@@ -331,7 +331,7 @@ impl Media {
         let info = FrameInfo::decode(MediaKind::Audio, &mut plaintext);
         let body = Bundle::parse(plaintext);
         let right = info.is_ok() && body.as_ref().is_ok_and(|body| !body.payload.is_empty());
-        let _ = self.sound.judge(right, "an info of layout 0 and a body that is whole", || {
+        self.sound.judge(right, "an info of layout 0 and a body that is whole", || {
             format!("{info:?} and {:?}", body.err())
         });
     }
@@ -339,11 +339,9 @@ impl Media {
     fn picture(&mut self, mut plaintext: &[u8]) {
         let info = FrameInfo::decode(MediaKind::Video, &mut plaintext);
         let codes = plaintext.starts_with(&[0, 0, 1]) || plaintext.starts_with(&[0, 0, 0, 1]);
-        let _ = self.pictures.judge(
-            info.is_ok() && codes,
-            "an info of layout 0 and a picture in Annex B",
-            || format!("{info:?}, start code: {codes}"),
-        );
+        self.pictures.judge(info.is_ok() && codes, "an info of layout 0 and a picture in Annex B", || {
+            format!("{info:?}, start code: {codes}")
+        });
     }
 
     /// Seals any plaintext as the next frame of `track`, in one datagram or several.
