@@ -90,7 +90,8 @@ pub async fn answer(
         let (mut good, mut side) = taken(by, connection, log).await?;
         good.talk(&mut side, log).await
     };
-    let result = result.await;
+    // A whole call is in it: too much for a stack.
+    let result = Box::pin(result).await;
     let begun = result.is_ok();
     log.end(result);
     if !begun {

@@ -61,7 +61,8 @@ pub async fn dial(ticket: &Ticket, options: &Options, log: &mut Log) -> Result<(
     log.begin("the hop");
     tls::hop(address, patience, log).await;
     log.begin("a call");
-    let result = call(&to, options, ticket, log).await;
+    // A whole call is in it: too much for a stack.
+    let result = Box::pin(call(&to, options, ticket, log)).await;
     let begun = result.is_ok();
     log.end(result);
     if begun {
