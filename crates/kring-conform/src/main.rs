@@ -90,7 +90,7 @@ async fn walk(command: Command) -> Result<bool, String> {
             let passcode = passcode_file.map(|file| read_passcode(&file)).transpose()?;
             let mut log = how.log();
             let options = Options { passcode, ..how.options() };
-            Box::pin(dial(&ticket, &options, &mut log)).await?;
+            dial(&ticket, &options, &mut log).await?;
             Ok(how.sum_up(&log))
         }
         Command::Answer { bind, ticket_file, how } => {

@@ -1,4 +1,5 @@
 //! Kring itself, walked through from both sides: nothing fails.
+#![allow(clippy::print_stdout)]
 
 use kring::capture::{AudioSink, Consent, Kind, NullSpeaker, Played, SinkError, TestCard, Tone, VideoSink};
 use kring::codec::Picture;

@@ -1,6 +1,7 @@
 //! Kring with one thing wrong in it: the walk names the section that it is about.
 //!
 //! The sabotaged side is `kring-core` over `kring-net`, with a saboteur between what it says and the wire.
+#![allow(clippy::print_stdout)]
 
 use kring_conform::{Invitation, Log, Options, Step, answer, dial};
 use kring_core::call::{Call, EndedBy, Event, Timeouts};
@@ -24,11 +25,14 @@ use tokio::time::{Instant, sleep, timeout};
 /// Only what does not come costs it.
 const PATIENCE: Duration = Duration::from_secs(4);
 
+/// From what is to be said, and whether a rekey follows, to what is said instead.
+type Says = fn(&[u8], bool) -> Option<(Vec<u8>, bool)>;
+
 /// What is wrong.
 #[derive(Clone, Copy)]
 struct Sabotage {
     /// What this side says, before it is sealed, and whether it rekeys after it; `None`: it keeps silent.
-    says: fn(&[u8], bool) -> Option<(Vec<u8>, bool)>,
+    says: Says,
     /// Its datagrams, as they go out.
     sends: fn(&mut Vec<u8>),
     /// The payload of its first handshake message, instead of the right one.
