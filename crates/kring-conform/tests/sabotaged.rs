@@ -265,11 +265,19 @@ fn failed(log: &Log) -> Vec<(&'static str, &'static str)> {
 
 /// What fails at a sabotaged callee; `only` says which refusals are tried.
 async fn callee(sabotage: Sabotage, only: &str) -> Vec<(&'static str, &'static str)> {
+    callee_within(PATIENCE, sabotage, only).await
+}
+
+async fn callee_within(
+    patience: Duration,
+    sabotage: Sabotage,
+    only: &str,
+) -> Vec<(&'static str, &'static str)> {
     let person = Arc::new(Person::new(sabotage));
     let ticket = person.ticket();
     let task = tokio::spawn(person.clone().answer(ticket.clone()));
     let mut log = log();
-    let options = Options { patience: PATIENCE, only: Some(only.into()), ..Options::default() };
+    let options = Options { patience, only: Some(only.into()), ..Options::default() };
     dial(&ticket, &options, &mut log).await.unwrap();
     task.abort();
     failed(&log)
@@ -277,8 +285,16 @@ async fn callee(sabotage: Sabotage, only: &str) -> Vec<(&'static str, &'static s
 
 /// What fails at a sabotaged caller.
 async fn caller(sabotage: Sabotage, only: &str) -> Vec<(&'static str, &'static str)> {
+    caller_within(PATIENCE, sabotage, only).await
+}
+
+async fn caller_within(
+    patience: Duration,
+    sabotage: Sabotage,
+    only: &str,
+) -> Vec<(&'static str, &'static str)> {
     let person = Arc::new(Person::new(sabotage));
-    let options = Options { patience: PATIENCE, only: Some(only.into()), ..Options::default() };
+    let options = Options { patience, only: Some(only.into()), ..Options::default() };
     let invitation = Invitation::new("127.0.0.1:0".parse().unwrap(), &options).unwrap();
     let ticket = invitation.ticket().clone();
     let mut log = log();
@@ -301,8 +317,9 @@ fn is_about(failed: &[(&'static str, &'static str)], section: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_wrong() {
-    assert_eq!(callee(NOTHING, "").await, []);
-    assert_eq!(caller(NOTHING, "").await, []);
+    let patience = Duration::from_secs(15);
+    assert_eq!(callee_within(patience, NOTHING, "").await, []);
+    assert_eq!(caller_within(patience, NOTHING, "").await, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
