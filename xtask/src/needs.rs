@@ -197,6 +197,13 @@ impl Need {
         why: "checks the dependencies' licences and where they come from",
         source: Source::Crate(&["cargo-deny"]),
     };
+    pub(crate) const CBINDGEN: Self = Self {
+        programs: &["cbindgen"],
+        kind: Kind::Program,
+        why: "makes the C header of kring-ffi from its source",
+        // Another version may lay the same header out in another way.
+        source: Source::Crate(&["cbindgen", "--version", "0.29.4"]),
+    };
     pub(crate) const LINTERS: Self = Self {
         programs: &["cargo-clippy"],
         kind: Kind::Program,
