@@ -184,6 +184,11 @@ impl Need {
         "one test captures a call and lets Wireshark look for anything readable",
         ["tshark", "wireshark-cli", "wireshark-cli", "wireshark"],
     );
+    pub(crate) const VALGRIND: Self = package(
+        &["valgrind"],
+        "runs programs in C over the library, and looks for wrong use of memory",
+        ["valgrind"; 4],
+    );
     pub(crate) const NEXTEST: Self = Self {
         programs: &["cargo-nextest"],
         kind: Kind::Program,
