@@ -118,6 +118,7 @@ pub extern "C" fn kring_shutdown(timeout_ms: i32) -> i32 {
                 }
                 Object::Endpoint(endpoint) => endpoint.free(),
                 Object::Incoming(incoming) => incoming.free(),
+                Object::Knock(knock) => drop(knock.free()),
                 _ => {}
             }
         }

@@ -135,6 +135,7 @@ static void no_handle(uint64_t none)
     GIVES(KRING_ERROR_HANDLE, kring_incoming_busy(none));
     GIVES(KRING_ERROR_HANDLE, kring_incoming_free(none));
     GIVES(KRING_ERROR_HANDLE, kring_knock_peer(none, &peer));
+    GIVES(KRING_ERROR_HANDLE, kring_knock_wait_given_up(none, 0));
     GIVES(KRING_ERROR_HANDLE, kring_knock_admit(none));
     GIVES(KRING_ERROR_HANDLE, kring_knock_refuse(none));
     GIVES(KRING_ERROR_HANDLE, kring_knock_free(none));
