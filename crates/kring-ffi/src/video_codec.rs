@@ -54,7 +54,7 @@ pub struct kring_encoded {
     pub flags: u32,
     /// The number that this picture has, by the library: it counts what the encoder put out, from 0.
     pub number: u32,
-    /// The number of the picture that this one builds on, unless it is a keyframe.
+    /// The number of the picture that this one builds on, unless it is a keyframe: the one before, unless something else is written.
     pub refers_to: u32,
     /// Temporal layer, 0 being the base.
     pub temporal_layer: u32,
