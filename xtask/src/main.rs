@@ -11,6 +11,7 @@ mod course;
 mod demo;
 mod draw;
 mod failure;
+mod header;
 mod lint;
 mod measure;
 mod needs;
@@ -49,6 +50,9 @@ cargo xtask prove
     Runs the symbolic prover Verifpal over the models in docs/proof, compares, and writes docs/proof/results.md.
     Without it nothing is proven, and the exit code is 3.
 
+cargo xtask header [--check] [--yes]
+    Writes the C header crates/kring-ffi/include/kring.h anew from the source, or compares the two (as `lint` does).
+
 --yes installs what is missing without asking; so does the environment variable CI.
 Exit codes: 0 well, 1 something failed, 2 wrong command line, 3 something has to be installed first.";
 
@@ -71,6 +75,7 @@ fn run() -> Result<(), Failure> {
         Some(Value(task)) if task == "course" => course::run(course::Options::parse(line)?),
         Some(Value(task)) if task == "vectors" => vectors::run(line),
         Some(Value(task)) if task == "prove" => prove::run(line),
+        Some(Value(task)) if task == "header" => header::run(line),
         None | Some(Short('h') | Long("help")) => {
             println!("{HELP}");
             Ok(())
@@ -81,6 +86,7 @@ fn run() -> Result<(), Failure> {
         }
         Some(Value(task)) => Err(Failure::usage(format!(
             "expected one of the tasks that `cargo xtask` lists, got {task:?}"
+            "expected demo, test, lint, vectors or header, got {task:?}; `cargo xtask` lists the tasks"
         ))),
         Some(other) => Err(other.unexpected().into()),
     }

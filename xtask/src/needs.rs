@@ -161,7 +161,24 @@ pub(crate) const KEY_STORE: &[Need] = &[
     ),
 ];
 
+/// What looks at the C library and at programs over it.
+#[cfg(target_os = "linux")]
+pub(crate) const C_LIBRARY: &[Need] = &[
+    package(
+        &["valgrind"],
+        "runs programs in C over the library, and looks for wrong use of memory",
+        ["valgrind"; 4],
+    ),
+    package(
+        &["abidiff"],
+        "compares the C library's ABI with the committed one",
+        ["abigail-tools", "libabigail", "", ""],
+    ),
+];
+
 /// Elsewhere these tests are left out.
+#[cfg(not(target_os = "linux"))]
+pub(crate) const C_LIBRARY: &[Need] = &[];
 #[cfg(not(target_os = "linux"))]
 pub(crate) const KEY_STORE: &[Need] = &[];
 #[cfg(not(target_os = "linux"))]
@@ -196,6 +213,13 @@ impl Need {
         kind: Kind::Program,
         why: "checks the dependencies' licences and where they come from",
         source: Source::Crate(&["cargo-deny"]),
+    };
+    pub(crate) const CBINDGEN: Self = Self {
+        programs: &["cbindgen"],
+        kind: Kind::Program,
+        why: "makes the C header of kring-ffi from its source",
+        // Another version may lay the same header out in another way.
+        source: Source::Crate(&["cbindgen", "--version", "0.29.4"]),
     };
     pub(crate) const LINTERS: Self = Self {
         programs: &["cargo-clippy"],
