@@ -323,6 +323,12 @@ impl Client {
         self.shared.pending().observed
     }
 
+    /// What the relay said if it turned this client away as a whole.
+    #[must_use]
+    pub fn refused(&self) -> Option<Refused> {
+        self.shared.pending().refused.clone()
+    }
+
     /// The relay's own address.
     #[must_use]
     pub fn relay(&self) -> SocketAddr {

@@ -17,7 +17,7 @@ pub const ALPN: &[u8] = b"kring-relay/1";
 pub const EXPORTER: &[u8] = b"EXPORTER-kring-relay-1";
 /// A connection outlives this much silence.
 pub const IDLE: Duration = Duration::from_secs(20);
-/// A client says this often that it is there.
+/// A client says this often that it is there, by a ping.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(8);
 /// Application error codes of a closing connection: nothing more is wanted; what came makes no sense; the relay stops.
 pub const CLOSE_DONE: u32 = 0;
@@ -115,9 +115,7 @@ pub(crate) fn quic_client(pin: Option<Pin>) -> Result<ClientConfig, BindError> {
     let tls = tls::client(ALPN, pin.map(|pin| pin.0))?;
     let crypto = QuicClientConfig::try_from(tls).map_err(|_| tls::no_initial_suite())?;
     let mut config = ClientConfig::new(Arc::new(crypto));
-    let mut transport = transport();
-    transport.keep_alive_interval(Some(KEEP_ALIVE));
-    config.transport_config(Arc::new(transport));
+    config.transport_config(Arc::new(transport()));
     Ok(config)
 }
 

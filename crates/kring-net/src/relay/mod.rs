@@ -6,7 +6,7 @@
 //! A callee [listens](Client::listen) at a [`Mailbox`], which its ticket names; a caller [dials](Client::dial) there. The
 //! relay gives each a [`Session`]: what one [wraps](Session::wrap) and sends to the relay arrives at the other, where
 //! [`shim::parse`] unwraps it. A session begins bound to where the control connection comes from; [`Binding`] keeps it so
-//! when that changes.
+//! when that changes. A [`Keeper`] comes back to its relay after whatever happened.
 //!
 //! ```no_run
 //! # async fn example(endpoint: kring_net::Endpoint, key: kring_net::relay::MailboxKey) -> Result<(), Box<dyn std::error::Error>> {
@@ -31,6 +31,7 @@ mod binding;
 mod client;
 pub mod frame;
 pub mod hop;
+mod keep;
 mod keys;
 pub mod message;
 pub mod shim;
@@ -40,6 +41,7 @@ pub use address::{AddressError, RelayAddress};
 pub use backoff::Backoff;
 pub use binding::Binding;
 pub use client::{Client, Event, Events, Packets, Session, Way};
+pub use keep::{Keeper, News};
 pub use keys::{Mailbox, MailboxKey, NoRandomness, Pin, PinError, SessionSecret, Token};
 pub use message::{Handle, Reason, Refused, Resume};
 pub use wire::Malformed;
