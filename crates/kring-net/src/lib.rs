@@ -407,6 +407,7 @@ impl Connection {
     /// If the connection is closed.
     pub async fn send_datagram(&self, datagram: Vec<u8>) -> Result<(), Closed> {
         if !self.settled.load(Ordering::Relaxed) {
+            self.set_up.set_ups.left(self.inner.remote_address()).await;
             self.settle();
         }
         match self.inner.send_datagram_wait(Bytes::from(datagram)).await {

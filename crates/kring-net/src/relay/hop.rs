@@ -86,6 +86,7 @@ fn transport() -> TransportConfig {
         .send_window(32 << 10)
         .datagram_receive_buffer_size(None)
         .mtu_discovery_config(None)
+        .initial_mtu(crate::transport::MTU)
         .initial_rtt(Duration::from_millis(100))
         .allow_spin(false);
     config
