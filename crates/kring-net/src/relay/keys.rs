@@ -206,6 +206,20 @@ mod tests {
         assert!(!MailboxKey::from_seed(&[8; 32]).mailbox().verify(&relay, &exporter, &signature));
     }
 
+    /// The example of docs/protocol.md, section 14.1, made by another program (OpenSSL).
+    #[test]
+    fn the_signature_is_that_on_paper() {
+        use data_encoding::HEXLOWER;
+        let key = MailboxKey::from_seed(&[7; 32]);
+        let hex = HEXLOWER.encode(&key.mailbox().0);
+        assert_eq!(hex, "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c");
+        assert_eq!(
+            HEXLOWER.encode(&key.sign(&Pin([1; 32]), &[2; 32])),
+            "03551ca3e584f0ef503e9f8d0fc7c671c06e74308c292f2c5d92c818454400be\
+             6e4f56566e17ccd61447cdc593a536f1b966a2983bde4a2feadfb5cfb5abc105"
+        );
+    }
+
     #[test]
     fn a_pin_reads_as_it_is_written() {
         let pin = Pin::of(b"a key");

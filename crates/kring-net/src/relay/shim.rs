@@ -183,6 +183,7 @@ pub(crate) fn read_address(bytes: &[u8]) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use data_encoding::HEXLOWER;
     use zeroize::Zeroizing;
 
     fn secret(byte: u8) -> SessionSecret {
@@ -212,6 +213,26 @@ mod tests {
             assert_eq!((read.counter, read.cookie, read.bound, read.observed), (5, 9, true, observed));
             assert!(read.opens(&secret(1)) && !read.opens(&secret(2)));
         }
+    }
+
+    /// The example of docs/protocol.md, section 14.2, made by another program (Python's hmac).
+    #[test]
+    fn the_bytes_are_those_on_paper() {
+        let secret = SessionSecret(Zeroizing::new(std::array::from_fn(|i| i as u8)));
+        let token = Token(0x0102_0304_0506_0708);
+        let sent = bind(token, &secret, 1, 0);
+        assert_eq!(
+            HEXLOWER.encode(&sent),
+            "1101020304050607080000000000000001000000000000000000000000000000000000000000000000000000\
+             da0d803365f5e4eeb8e51c6816e8c5b7"
+        );
+        let Some(Packet::Bind(read)) = parse(&sent) else { panic!("a bind") };
+        let answer = bound(&read, &secret, 0x1122_3344_5566_7788, false, "192.0.2.1:4433".parse().unwrap());
+        assert_eq!(
+            HEXLOWER.encode(&answer),
+            "120102030405060708000000000000000111223344556677880000000000000000000000ffffc00002011151\
+             d1b2ea93295f53e0f5803b0884cc0c19"
+        );
     }
 
     #[test]
