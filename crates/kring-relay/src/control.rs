@@ -328,7 +328,7 @@ impl Serving<'_> {
         match shim::parse(packet) {
             Some(Packet::Data { token, payload }) => self.shared.forward(token, &from, payload),
             Some(Packet::Bind(bind)) => {
-                if let Some(answer) = self.shared.sessions.bind(&bind, from, Instant::now()) {
+                if let Some(answer) = self.shared.sessions.table().bind(&bind, from, Instant::now()) {
                     let _ = queue.try_send(answer.to_vec());
                 }
             }

@@ -91,7 +91,9 @@ async fn over_udp(relay: &RelayAddress, address: SocketAddr) -> Result<Found, Tr
     let (client, events) = within("connecting", connecting).await??;
     let connect = begun.elapsed();
     let (mut near, mut far) = meet(&client, events).await?;
-    let found = exchange(address, &mut near, &mut far).await?;
+    let found = exchange(address, &mut near, &mut far).await;
+    leave(&client, &near.session).await;
+    let found = found?;
     Ok(Found { connect, observed: client.observed(), ..found })
 }
 
@@ -223,7 +225,18 @@ async fn through_tcp(
             through = through.min(begun.elapsed());
         }
     }
+    leave(client, &near).await;
     if came_back == 0 { Err(Trouble::Nothing) } else { Ok((through, came_back)) }
+}
+
+/// Gives the session back, and lets the relay read that before the connection ends.
+async fn leave(client: &Client, session: &Session) {
+    if client.close(session.handle.token).await.is_ok()
+        && let Ok(key) = MailboxKey::generate()
+    {
+        // What is asked for in order is done in order.
+        let _ = timeout(PATIENCE, client.listen(&key)).await;
+    }
 }
 
 /// What of this machine would hold a relay up; a sentence each.

@@ -200,7 +200,7 @@ impl Forwarder {
                 }
                 Some(Packet::Bind(bind)) => {
                     let from = Place::Udp(meta.addr, meta.dst_ip);
-                    if let Some(answer) = self.sessions.bind(&bind, from, now) {
+                    if let Some(answer) = table.bind(&bind, from, now) {
                         let transmit = Transmit {
                             destination: meta.addr,
                             ecn: None,

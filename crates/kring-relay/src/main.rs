@@ -182,7 +182,7 @@ async fn look(relay: Option<RelayAddress>) -> ExitCode {
             well = true;
             let seen = found.observed.map_or("nowhere yet".into(), |address| address.to_string());
             println!(
-                "{way}: connects in {:.1} ms; {} of 20 packets through it and back, the fastest in {:.1} ms; sees you at {seen}",
+                "{way}: connects in {:.1} ms; {} of 20 packets through it and back, the fastest in {:.2} ms; sees you at {seen}",
                 found.connect.as_secs_f64() * 1e3,
                 found.came_back,
                 found.through.as_secs_f64() * 1e3,

@@ -67,8 +67,6 @@ counters! {
     dropped_busy_total: "counter",
     /// Datagrams dropped because they are of no kind that is known here.
     dropped_garbage_total: "counter",
-    /// Changes of address that were accepted.
-    moves_total: "counter",
     /// Requests refused because the relay is full.
     refused_full_total: "counter",
     /// Requests refused because of a limit for one address, mailbox or client.

@@ -18,10 +18,15 @@ use std::time::{Duration, Instant};
 
 /// Datagrams that wait for QUIC; a burst of clients that come back sends three or four each.
 const WAITING: usize = 8192;
-/// Strangers whose bytes are counted; beyond, new ones are not answered until old ones are forgotten.
-const STRANGERS: usize = 8192;
-/// How long an address that has not answered is remembered.
-const MEMORY: Duration = Duration::from_secs(15);
+/// Addresses whose bytes are counted; beyond, new ones are not answered until old ones are forgotten. A flood of false
+/// ones has to bring [`FIRST`] bytes for each within [`MEMORY`].
+const STRANGERS: usize = 1 << 17;
+/// How long an address is remembered.
+const MEMORY: Duration = Duration::from_secs(6);
+/// How often old ones are forgotten, at most.
+const TIDY: Duration = Duration::from_secs(1);
+/// The least that a datagram has which begins a connection (RFC 9000, section 14.1).
+const FIRST: usize = 1200;
 /// A packet with this bit is of a handshake, or of the negotiation before it.
 const LONG: u8 = 0x80;
 
@@ -40,11 +45,17 @@ struct Stranger {
     answered: bool,
 }
 
+#[derive(Default)]
+struct Strangers {
+    by: HashMap<SocketAddr, Stranger>,
+    tidied: Option<Instant>,
+}
+
 /// What came for QUIC.
 #[derive(Default)]
 pub(crate) struct Inbox {
     waiting: Mutex<Waiting>,
-    strangers: Mutex<HashMap<SocketAddr, Stranger>>,
+    strangers: Mutex<Strangers>,
 }
 
 impl Inbox {
@@ -61,36 +72,37 @@ impl Inbox {
         }
     }
 
-    fn strangers(&self) -> MutexGuard<'_, HashMap<SocketAddr, Stranger>> {
+    fn strangers(&self) -> MutexGuard<'_, Strangers> {
         self.strangers.lock().expect("nothing panics with this lock held")
     }
 
     fn came(&self, from: SocketAddr, datagram: &[u8]) {
         let mut strangers = self.strangers();
-        if datagram[0] & LONG == 0 {
-            if let Some(stranger) = strangers.get_mut(&from) {
-                stranger.came += datagram.len();
+        let long = datagram[0] & LONG != 0;
+        let now = Instant::now();
+        if let Some(stranger) = strangers.by.get_mut(&from) {
+            if long && now.duration_since(stranger.since) >= MEMORY {
+                *stranger = Stranger { since: now, came: 0, went: 0, answered: false };
             }
+            stranger.came += datagram.len();
             return;
         }
-        let now = Instant::now();
-        if strangers.len() >= STRANGERS && !strangers.contains_key(&from) {
-            strangers.retain(|_, stranger| now.duration_since(stranger.since) < MEMORY);
-            if strangers.len() >= STRANGERS {
-                return;
-            }
+        if !long || datagram.len() < FIRST {
+            return;
         }
-        let new = || Stranger { since: now, came: 0, went: 0, answered: false };
-        let stranger = strangers.entry(from).or_insert_with(new);
-        if now.duration_since(stranger.since) >= MEMORY {
-            *stranger = new();
+        if strangers.tidied.is_none_or(|tidied| now.duration_since(tidied) >= TIDY) {
+            strangers.tidied = Some(now);
+            strangers.by.retain(|_, stranger| now.duration_since(stranger.since) < MEMORY);
         }
-        stranger.came += datagram.len();
+        if strangers.by.len() < STRANGERS {
+            let stranger = Stranger { since: now, came: datagram.len(), went: 0, answered: false };
+            strangers.by.insert(from, stranger);
+        }
     }
 
     /// A handshake with `address` is complete, so packets arrive there.
     pub(crate) fn answered(&self, address: SocketAddr) {
-        if let Some(stranger) = self.strangers().get_mut(&address) {
+        if let Some(stranger) = self.strangers().by.get_mut(&address) {
             stranger.answered = true;
         }
     }
@@ -98,7 +110,7 @@ impl Inbox {
     /// Whether `packet` may go to `to`.
     fn may_go(&self, to: SocketAddr, packet: &[u8]) -> bool {
         let mut strangers = self.strangers();
-        let Some(stranger) = strangers.get_mut(&to) else {
+        let Some(stranger) = strangers.by.get_mut(&to) else {
             // Of a connection that is there, or an answer to a handshake that has been forgotten.
             return packet.first().is_some_and(|first| first & LONG == 0);
         };

@@ -46,6 +46,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the last word to a client may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// How long clients have to read that the relay drains, even if nothing else keeps it.
+const LAST_WORD: Duration = Duration::from_millis(250);
+
 /// Why a relay does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -177,6 +180,8 @@ impl Relay {
     pub async fn drain(self, within: Duration) {
         self.shared.begin_drain();
         let begun = Instant::now();
+        // Closing at once would take back what they were just told.
+        tokio::time::sleep(LAST_WORD.min(within)).await;
         while !self.shared.sessions.is_empty() && begun.elapsed() < within {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -259,18 +264,20 @@ async fn tick(shared: Arc<Shared>) {
     }
 }
 
-/// Why a client is turned away when it has just come.
+/// Why nobody is taken any more.
+fn no_more_clients(shared: &Shared) -> Option<Reason> {
+    match shared.clients().len() >= shared.limits.max_clients {
+        _ if shared.is_draining() => Some(Reason::Draining),
+        true => Some(Reason::Full),
+        false => None,
+    }
+}
+
+/// Why a client is turned away when it has just come. If it is not, it counts as one of its origin.
 fn admit(shared: &Shared, origin: Origin) -> Option<Reason> {
-    if shared.is_draining() {
-        return Some(Reason::Draining);
-    }
-    if shared.clients().len() >= shared.limits.max_clients {
-        return Some(Reason::Full);
-    }
-    if !shared.origins().enter(origin, Instant::now()) {
-        return Some(Reason::TooMuch);
-    }
-    None
+    let reason = no_more_clients(shared);
+    let enters = reason.is_none() && shared.origins().enter(origin, Instant::now());
+    reason.or((!enters).then_some(Reason::TooMuch))
 }
 
 async fn accept_quic(shared: Arc<Shared>, endpoint: Endpoint, inbox: Arc<Inbox>) {
@@ -295,23 +302,29 @@ async fn accept_quic(shared: Arc<Shared>, endpoint: Endpoint, inbox: Arc<Inbox>)
         clients.spawn(async move {
             let Ok(Ok(connection)) = timeout(PATIENCE, incoming).await else { return };
             inbox.answered(connection.remote_address());
-            let stream = timeout(PATIENCE, connection.accept_bi()).await;
-            drop(place);
-            let Ok(Ok((writer, reader))) = stream else { return };
-            Box::pin(quic_client(shared, connection, writer, reader)).await;
+            let origin = Origin::from(connection.remote_address().ip());
+            let refused = admit(&shared, origin);
+            // Those that are sent away keep their place until then, so that there are never more of them.
+            let _place = refused.is_some().then_some(place);
+            if let Ok(Ok((writer, reader))) = timeout(PATIENCE, connection.accept_bi()).await {
+                Box::pin(quic_client(&shared, connection, writer, reader, refused)).await;
+            }
+            if refused.is_none() {
+                shared.origins().leave(origin);
+            }
         });
     }
     while clients.join_next().await.is_some() {}
 }
 
 async fn quic_client(
-    shared: Arc<Shared>,
+    shared: &Arc<Shared>,
     connection: quinn::Connection,
     mut writer: quinn::SendStream,
     reader: quinn::RecvStream,
+    refused: Option<Reason>,
 ) {
-    let origin = Origin::from(connection.remote_address().ip());
-    let code = if let Some(reason) = admit(&shared, origin) {
+    let code = if let Some(reason) = refused {
         let refused = shared.refusal(reason);
         let reply = Reply::Refused { about: About::Client, refused }.encode();
         if frame::write(&mut writer, MESSAGE, &reply).await.is_ok() && writer.finish().is_ok() {
@@ -323,10 +336,9 @@ async fn quic_client(
         count(&shared.metrics.clients_quic_total);
         let mut exporter = [0; 32];
         let end = match connection.export_keying_material(&mut exporter, EXPORTER, b"") {
-            Ok(()) => serve(&shared, Seat::Quic(connection.clone()), exporter, reader, writer, None).await,
+            Ok(()) => serve(shared, Seat::Quic(connection.clone()), exporter, reader, writer, None).await,
             Err(_) => End::Malformed,
         };
-        shared.origins().leave(origin);
         match end {
             End::Gone => CLOSE_DONE,
             End::Malformed => CLOSE_MALFORMED,
@@ -357,29 +369,33 @@ async fn accept_tcp(
             continue;
         };
         let origin = Origin::from(address.ip());
+        // Before TLS, so that nobody takes all places by saying nothing.
+        if !shared.origins().enter(origin, Instant::now()) {
+            count(&shared.metrics.refused_limit_total);
+            continue;
+        }
         let (shared, tls) = (shared.clone(), tls.clone());
         clients.spawn(async move {
-            let Ok(Ok(stream)) = timeout(PATIENCE, async {
+            let tls = timeout(PATIENCE, async {
                 stream.set_nodelay(true)?;
                 tls.accept(stream).await
-            })
-            .await
-            else {
-                return;
-            };
+            });
+            let tls = tls.await;
             drop(place);
-            Box::pin(tcp_client(shared, stream, address, origin)).await;
+            if let Ok(Ok(stream)) = tls {
+                Box::pin(tcp_client(&shared, stream, address)).await;
+            }
+            shared.origins().leave(origin);
         });
     }
 }
 
 async fn tcp_client(
-    shared: Arc<Shared>,
+    shared: &Arc<Shared>,
     mut stream: tokio_rustls::server::TlsStream<TcpStream>,
     address: SocketAddr,
-    origin: Origin,
 ) {
-    if let Some(reason) = admit(&shared, origin) {
+    if let Some(reason) = no_more_clients(shared) {
         let reply = Reply::Refused { about: About::Client, refused: shared.refusal(reason) }.encode();
         let _ = timeout(FAREWELL, async {
             frame::write(&mut stream, MESSAGE, &reply).await?;
@@ -392,9 +408,8 @@ async fn tcp_client(
     if let Ok(exporter) = stream.get_ref().1.export_keying_material([0; 32], EXPORTER, None) {
         let (reader, writer) = tokio::io::split(stream);
         let (queue, packets) = mpsc::channel(PACKETS);
-        serve(&shared, Seat::Tcp(address, queue), exporter, reader, writer, Some(packets)).await;
+        serve(shared, Seat::Tcp(address, queue), exporter, reader, writer, Some(packets)).await;
     }
-    shared.origins().leave(origin);
 }
 
 impl std::fmt::Debug for Relay {

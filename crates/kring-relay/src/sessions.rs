@@ -103,11 +103,15 @@ pub(crate) enum Dropped {
     TooMuch,
 }
 
-/// The table, for as long as it is read: once for a batch of packets.
-pub(crate) struct Table<'a>(RwLockReadGuard<'a, HashMap<u64, (Arc<Session>, usize)>>);
+/// The table, for as long as it is read: once for a batch of packets. Nobody may read it twice at a time: a change that
+/// waits in between would never get its turn.
+pub(crate) struct Table<'a> {
+    by_token: RwLockReadGuard<'a, HashMap<u64, (Arc<Session>, usize)>>,
+    cookies: &'a hmac::Key,
+}
 
 impl Table<'_> {
-    /// Where a packet of `token` from `from` goes, `bytes` long, and under which token.
+    /// Where a packet of `token` from `from` goes, `bits` long, and under which token; a side may send `limit` bits a second.
     ///
     /// # Errors
     /// Why it goes nowhere.
@@ -115,24 +119,55 @@ impl Table<'_> {
         &self,
         token: Token,
         from: &Place,
-        bytes: usize,
+        bits: usize,
         limit: f64,
         now: Instant,
     ) -> Result<(Token, Place), Dropped> {
-        let (session, index) = self.0.get(&token.0).ok_or(Dropped::UnknownToken)?;
+        let (session, index) = self.by_token.get(&token.0).ok_or(Dropped::UnknownToken)?;
         {
             let mut side = session.sides[*index].now();
             if !side.place.is(from) {
                 return Err(Dropped::WrongPlace);
             }
             side.heard = now;
-            if !side.bucket.take(bytes as f64, limit, burst(limit), now) {
+            if !side.bucket.take(bits as f64, limit, burst(limit), now) {
                 return Err(Dropped::TooMuch);
             }
         }
         let other = &session.sides[1 - index];
         let place = other.now().place.clone();
         Ok((other.token, place))
+    }
+
+    /// Does what a side asks for that says where it is; the answer goes back there, and is as long as what came.
+    pub(crate) fn bind(&self, bind: &Bind<'_>, from: Place, now: Instant) -> Option<[u8; BIND_LEN]> {
+        let (session, index) = self.by_token.get(&bind.token.0)?;
+        let side = &session.sides[*index];
+        if !bind.opens(&side.secret) {
+            return None;
+        }
+        let mut now_ = side.now();
+        if bind.counter <= now_.counter {
+            return None;
+        }
+        (now_.counter, now_.heard) = (bind.counter, now);
+        let (observed, cookie) = match &from {
+            Place::Udp(address, _) => (*address, self.cookie(bind.token, *address)),
+            // Whoever wrote on a TCP connection also reads from it.
+            Place::Tcp(..) => (SocketAddr::from(([0; 4], 0)), bind.cookie),
+        };
+        let bound = now_.place.is(&from) || bind.cookie == cookie;
+        if bound {
+            now_.place = from;
+        }
+        Some(shim::bound(bind, &side.secret, cookie, bound, observed))
+    }
+
+    /// Shows that packets arrive at `address`. Nobody else can make one, and nobody can use it elsewhere.
+    fn cookie(&self, token: Token, address: SocketAddr) -> u64 {
+        let text = format!("{} {address}", token.0);
+        let tag = hmac::sign(self.cookies, text.as_bytes());
+        u64::from_be_bytes(tag.as_ref()[..8].try_into().expect("SHA-256 has 32 bytes"))
     }
 }
 
@@ -157,7 +192,8 @@ impl Sessions {
 
     /// The table as it is now.
     pub(crate) fn table(&self) -> Table<'_> {
-        Table(self.by_token.read().expect("nothing panics with this lock held"))
+        let by_token = self.by_token.read().expect("nothing panics with this lock held");
+        Table { by_token, cookies: &self.cookies }
     }
 
     fn change(&self) -> RwLockWriteGuard<'_, HashMap<u64, (Arc<Session>, usize)>> {
@@ -166,7 +202,7 @@ impl Sessions {
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.table().0.len() / 2
+        self.table().by_token.len() / 2
     }
 
     /// Whether there is none.
@@ -241,37 +277,6 @@ impl Sessions {
         });
         over
     }
-
-    /// Does what a side asks for that says where it is; the answer goes back there, and is as long as what came.
-    pub(crate) fn bind(&self, bind: &Bind<'_>, from: Place, now: Instant) -> Option<[u8; BIND_LEN]> {
-        let (session, index) = self.table().0.get(&bind.token.0)?.clone();
-        let side = &session.sides[index];
-        if !bind.opens(&side.secret) {
-            return None;
-        }
-        let mut now_ = side.now();
-        if bind.counter <= now_.counter {
-            return None;
-        }
-        (now_.counter, now_.heard) = (bind.counter, now);
-        let (observed, cookie) = match &from {
-            Place::Udp(address, _) => (*address, self.cookie(bind.token, *address)),
-            // Whoever wrote on a TCP connection also reads from it.
-            Place::Tcp(..) => (SocketAddr::from(([0; 4], 0)), bind.cookie),
-        };
-        let bound = now_.place.is(&from) || bind.cookie == cookie;
-        if bound {
-            now_.place = from;
-        }
-        Some(shim::bound(bind, &side.secret, cookie, bound, observed))
-    }
-
-    /// Shows that packets arrive at `address`. Nobody else can make one, and nobody can use it elsewhere.
-    fn cookie(&self, token: Token, address: SocketAddr) -> u64 {
-        let text = format!("{} {address}", token.0);
-        let tag = hmac::sign(&self.cookies, text.as_bytes());
-        u64::from_be_bytes(tag.as_ref()[..8].try_into().expect("SHA-256 has 32 bytes"))
-    }
 }
 
 #[cfg(test)]
@@ -315,7 +320,7 @@ mod tests {
             let Handle { token, secret, .. } = &self.handles[side];
             let sent = shim::bind(*token, secret, counter, cookie);
             let Some(Packet::Bind(read)) = parse(&sent) else { panic!("a bind") };
-            let answer = self.sessions.bind(&read, from.clone(), self.now)?;
+            let answer = self.sessions.table().bind(&read, from.clone(), self.now)?;
             let Some(Packet::Bound(answer)) = parse(&answer) else { panic!("an answer") };
             assert!(answer.opens(secret));
             Some((answer.bound, answer.cookie))
@@ -361,7 +366,7 @@ mod tests {
         assert!(pair.bind(0, 5, 0, &new).is_none() && pair.bind(0, 4, 0, &new).is_none());
         let forged = shim::bind(pair.handles[0].token, &pair.handles[1].secret, 6, 0);
         let Some(Packet::Bind(read)) = parse(&forged) else { panic!("a bind") };
-        assert!(pair.sessions.bind(&read, new, pair.now).is_none());
+        assert!(pair.sessions.table().bind(&read, new, pair.now).is_none());
     }
 
     #[test]
