@@ -129,7 +129,7 @@ fn measure(server: &Server, pairs: &[Pair], to: SocketAddr, burst: usize) -> (f6
             }
         }
         // Not faster than the server takes it: what is dropped in its socket's buffer would cost it nothing.
-        while sent.saturating_sub(arrived.load(Ordering::Relaxed)) > (PAIRS * burst) as u64
+        while sent.saturating_sub(arrived.load(Ordering::Relaxed)) > (PAIRS * burst).max(128) as u64
             && begun.elapsed() < TIME
         {
             if stalled(&arrived) {
@@ -226,7 +226,7 @@ fn packets(runtime: &tokio::runtime::Runtime) {
     }
 }
 
-/// Memory for each idle client on QUIC that listens at a mailbox, and for each token of a session.
+/// Memory for each idle client on QUIC that listens at a mailbox.
 async fn clients(count: usize) {
     let (server, address) = relay();
     let endpoints: Vec<_> = (0..16).map(|_| endpoint()).collect();
@@ -254,24 +254,40 @@ async fn clients(count: usize) {
     let cpu = server.cpu();
     tokio::time::sleep(Duration::from_secs(10)).await;
     println!("idle, they take {:.1} % of a core", (server.cpu() - cpu) * 10.0);
+}
 
-    let (callee, mut events) = all.pop().expect("a client");
-    let (caller, _) = all.pop().expect("a client");
+/// Memory for each token of a session.
+async fn tokens(count: usize) {
+    const CALLERS: usize = 64;
+    let (server, address) = relay();
+    let endpoint = endpoint();
+    let (callee, mut events) = client(&endpoint, address).await;
+    tokio::spawn(async move { while events.next().await.is_some() {} });
     let key = MailboxKey::generate().expect("randomness");
     callee.listen(&key).await.expect("it listens");
-    let before = server.memory();
-    let mut tokens = 0;
-    let begun = Instant::now();
-    while tokens < count && begun.elapsed() < Duration::from_secs(50) {
-        // No faster than one client may ask.
-        tokio::time::sleep(Duration::from_millis(55)).await;
-        if caller.dial(key.mailbox()).await.is_ok() {
-            tokens += 2;
-        }
-        while let Ok(Some(_)) = tokio::time::timeout(Duration::ZERO, events.next()).await {}
+    let mut callers = Vec::new();
+    for _ in 0..CALLERS {
+        let caller = client(&endpoint, address).await;
+        caller.0.dial(key.mailbox()).await.expect("a session");
+        callers.push(caller);
     }
-    let each = (server.memory() - before) / tokens as f64;
-    println!("{tokens} tokens: {each:.2} KiB each");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = server.memory();
+    let mut opened = 0;
+    // One caller after the other: each may ask some hundred times at once, and the callee has to keep up.
+    'all: for (caller, _) in callers.iter().cycle() {
+        for _ in 0..4 {
+            if opened * 2 >= count {
+                break 'all;
+            }
+            match caller.dial(key.mailbox()).await {
+                Ok(_) => opened += 1,
+                Err(_) => break 'all,
+            }
+        }
+    }
+    let each = (server.memory() - before) / (opened * 2) as f64;
+    println!("{} tokens: {each:.2} KiB each", opened * 2);
 }
 
 fn main() {
@@ -280,6 +296,7 @@ fn main() {
     match arguments.first().map(String::as_str) {
         Some("clients") => {
             let count = arguments.get(1).and_then(|count| count.parse().ok()).unwrap_or(10_000);
+            runtime.block_on(tokens(count));
             runtime.block_on(clients(count));
         }
         _ => packets(&runtime),
