@@ -18,9 +18,6 @@ use tokio::net::UdpSocket;
 
 /// The most that one read gives for one buffer: 64 datagrams of one sender, 64 KiB together.
 const BUFFER: usize = u16::MAX as usize;
-/// From one buffer to the next. Not 64 KiB: single datagrams, which fill only the beginnings, would then all compete for the
-/// same few lines of the processor's cache.
-const STRIDE: usize = (64 << 10) + 1344;
 /// Ways that are put together at a time.
 const RUNS: usize = 16;
 /// The longest run, in bytes: what one IP packet holds, headers deducted.
@@ -58,7 +55,6 @@ struct Outgoing<'a> {
     /// Buffers of runs that went out.
     spare: Vec<Vec<u8>>,
     most: usize,
-    one_address: bool,
     packets: u64,
     bytes: u64,
 }
@@ -109,7 +105,7 @@ impl Outgoing<'_> {
             ecn: run.ecn,
             contents: &run.bytes,
             segment_size: (run.count > 1).then_some(run.segment),
-            src_ip: run.from.filter(|_| !self.one_address),
+            src_ip: run.from,
         };
         let sent = self.forwarder.state.send((&self.forwarder.socket).into(), &transmit);
         if sent.is_err() {
@@ -132,16 +128,13 @@ impl Outgoing<'_> {
 impl Forwarder {
     /// Forwards until it is dropped.
     pub(crate) async fn run(self) -> io::Result<()> {
-        let mut storage = vec![0; STRIDE * BATCH_SIZE];
-        // A socket with one address sends from it anyway, and quicker if it is not told so with each datagram.
-        let one_address = !self.socket.local_addr()?.ip().is_unspecified();
+        let mut storage = vec![0; BUFFER * BATCH_SIZE];
         let mut meta = [RecvMeta::default(); BATCH_SIZE];
         let mut out = Outgoing {
             forwarder: &self,
             runs: Vec::with_capacity(RUNS),
             spare: Vec::new(),
             most: 1,
-            one_address,
             packets: 0,
             bytes: 0,
         };
@@ -151,10 +144,8 @@ impl Forwarder {
             let mut now = began;
             loop {
                 let mut buffers: [IoSliceMut<'_>; BATCH_SIZE] = {
-                    let mut chunks = storage.chunks_exact_mut(STRIDE);
-                    std::array::from_fn(|_| {
-                        IoSliceMut::new(&mut chunks.next().expect("one for each")[..BUFFER])
-                    })
+                    let mut chunks = storage.chunks_exact_mut(BUFFER);
+                    std::array::from_fn(|_| IoSliceMut::new(chunks.next().expect("one for each")))
                 };
                 let read = self.socket.try_io(Interest::READABLE, || {
                     self.state.recv((&self.socket).into(), &mut buffers, &mut meta)
