@@ -23,6 +23,7 @@ mod delivered;
 mod feedback;
 mod history;
 mod loss;
+mod overtaken;
 mod pacer;
 mod probe;
 mod queue;
@@ -48,6 +49,8 @@ pub const MIN_RATE: f64 = 20_000.0;
 pub const START_RATE: f64 = 300_000.0;
 /// IPv4, UDP and QUIC around each datagram, in bytes.
 pub const OVERHEAD: u32 = 28 + 30;
+/// Packets that are overtaken by so much count, for voice, as so much loss: two copies.
+const LATE: (Duration, f64) = (Duration::from_millis(25), 0.03);
 /// So many reports come more often than later ones.
 const FIRST_REPORTS: u64 = 15;
 /// Without a report for so long and twice what usually lies between two, pictures stop.
@@ -114,6 +117,8 @@ pub struct NetworkState {
     /// How much longer losses last than if each packet were lost by itself: 1 if they are, else about how many are lost in
     /// a row.
     pub burst: f64,
+    /// By how much packets overtake each other, at most: zero where they keep their order.
+    pub overtaken: Duration,
     /// The round trip; `None` until measured.
     pub round_trip: Option<Duration>,
     /// How long packets wait in the network's queue.
@@ -498,7 +503,8 @@ impl RateControl {
                     let times = if sign { 2.0 } else { 1.5 };
                     let most = (self.ceiling() * 1.1).min(known_room.unwrap_or(f64::MAX));
                     let rate = (self.estimate * times).min(most);
-                    self.prober.begin(now, rate, self.loss.recent(), before);
+                    let noise = Some(self.noise()).filter(|noise| *noise > NOISY).unwrap_or(0.0);
+                    self.prober.begin(now, rate, self.loss.recent(), before, noise);
                 }
                 (true, false) => self.prober.postpone(now + Duration::from_millis(100)),
                 (false, _) => self.prober.learned(now, None),
@@ -616,9 +622,18 @@ impl RateControl {
             target: self.target(),
             loss: self.link_loss,
             burst: (self.loss.run() * (1.0 - self.link_loss)).max(1.0),
+            overtaken: self.history.overtaken(),
             round_trip: self.round_trip,
             queue: Duration::from_micros((self.queue.least_within(100).max(0.0) * 1000.0) as u64),
         }
+    }
+
+    /// What voice is to be prepared for, 0 to 1: where packets overtake each other by more than a frame, one that is late is as
+    /// good as lost, and a copy comes by a way of its own.
+    #[must_use]
+    pub fn voice_loss(&self) -> f64 {
+        let late = self.history.overtaken() >= LATE.0;
+        if late { self.link_loss.max(LATE.1) } else { self.link_loss }
     }
 
     /// How many bytes may be on their way at once: a bound for the transport below, not the control itself. It follows
