@@ -5,6 +5,7 @@
 //! ([`Connection::exporter`]) that are the same at both ends only if nobody ends TLS in between.
 #![forbid(unsafe_code)]
 
+pub mod relay;
 mod repeat;
 mod socket;
 mod tls;
@@ -29,6 +30,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// Goes nowhere: SNI is off and no certificate is looked at.
+pub(crate) const SERVER_NAME: &str = "kring";
 
 /// Settings of an [`Endpoint`].
 #[derive(Clone)]
@@ -190,19 +194,20 @@ impl Endpoint {
                 .ok_or(BindError::IdleTimeout { came: config.idle_timeout })
         };
         #[allow(unused_mut)]
-        let (mut server_tls, mut client_tls) = (tls::server()?, tls::client()?);
+        let ((mut server_tls, _), mut client_tls) =
+            (tls::server(ALPN, &tls::new_key()?)?, tls::client(ALPN, None)?);
         #[cfg(feature = "dangerous-key-log")]
         if let Some(log) = &config.key_log {
             server_tls.key_log = log.clone();
             client_tls.key_log = log.clone();
         }
-        let no_initial = || rustls::Error::General("no cipher suite for QUIC's Initial packets".into());
-        let initial = tls::initial().ok_or_else(no_initial)?;
+        let initial = tls::initial()?;
         let server_crypto = QuicServerConfig::with_initial(Arc::new(server_tls), initial);
-        let mut server = ServerConfig::with_crypto(Arc::new(server_crypto.map_err(|_| no_initial())?));
+        let mut server =
+            ServerConfig::with_crypto(Arc::new(server_crypto.map_err(|_| tls::no_initial_suite())?));
         transport::bound(&mut server).transport_config(transport(1)?);
         let client_crypto = QuicClientConfig::with_initial(Arc::new(client_tls), initial);
-        let mut client = ClientConfig::new(Arc::new(client_crypto.map_err(|_| no_initial())?));
+        let mut client = ClientConfig::new(Arc::new(client_crypto.map_err(|_| tls::no_initial_suite())?));
         client.transport_config(transport(0)?);
 
         endpoint.grease_quic_bit(false);
@@ -227,13 +232,27 @@ impl Endpoint {
     /// # Errors
     /// A [`ConnectError`].
     pub async fn connect(&self, address: SocketAddr) -> Result<Connection, ConnectError> {
+        self.connected(address, |quinn| quinn.connect(address, SERVER_NAME)).await
+    }
+
+    /// Connects as a client of another protocol than Kring's calls, beside these on the one socket.
+    pub(crate) async fn connect_with(
+        &self,
+        config: ClientConfig,
+        address: SocketAddr,
+    ) -> Result<Connection, ConnectError> {
+        self.connected(address, |quinn| quinn.connect_with(config, address, SERVER_NAME)).await
+    }
+
+    async fn connected(
+        &self,
+        address: SocketAddr,
+        connect: impl FnOnce(&quinn::Endpoint) -> Result<quinn::Connecting, quinn::ConnectError>,
+    ) -> Result<Connection, ConnectError> {
         let set_up = SetUp::new(self.set_ups.clone(), address);
         self.set_ups.begin(address);
-        // The name goes nowhere: SNI is off and no certificate is looked at.
-        let connecting = self
-            .inner
-            .connect(address, "kring")
-            .map_err(|e| ConnectError::Address { address, reason: e.to_string() })?;
+        let connecting =
+            connect(&self.inner).map_err(|e| ConnectError::Address { address, reason: e.to_string() })?;
         match connecting.await {
             Ok(inner) => Ok(Connection::new(inner, set_up)),
             Err(source) => Err(ConnectError::Connection { address, source }),
@@ -347,6 +366,19 @@ impl Connection {
         self.set_up.set_ups.answered(self.inner.remote_address());
     }
 
+    /// Nothing more of the set-up is repeated.
+    pub(crate) fn settle(&self) {
+        self.settled.store(true, Ordering::Relaxed);
+        self.set_up.set_ups.settle(self.inner.remote_address());
+    }
+
+    /// The key that the server proved to hold, as a SubjectPublicKeyInfo (RFC 7250).
+    pub(crate) fn peer_key(&self) -> Option<Vec<u8>> {
+        let keys =
+            self.inner.peer_identity()?.downcast::<Vec<rustls::pki_types::CertificateDer<'_>>>().ok()?;
+        Some(keys.first()?.to_vec())
+    }
+
     /// 32 bytes under `label` that both ends share with nobody else (RFC 8446, section 7.5).
     #[must_use]
     pub fn exporter(&self, label: &[u8]) -> Option<[u8; 32]> {
@@ -376,10 +408,9 @@ impl Connection {
     /// # Errors
     /// If the connection is closed.
     pub async fn send_datagram(&self, datagram: Vec<u8>) -> Result<(), Closed> {
-        if !self.settled.swap(true, Ordering::Relaxed) {
-            let address = self.inner.remote_address();
-            self.set_up.set_ups.left(address).await;
-            self.set_up.set_ups.settle(address);
+        if !self.settled.load(Ordering::Relaxed) {
+            self.set_up.set_ups.left(self.inner.remote_address()).await;
+            self.settle();
         }
         match self.inner.send_datagram_wait(Bytes::from(datagram)).await {
             Ok(()) => Ok(()),

@@ -17,7 +17,7 @@ const ACK_THRESHOLD: u32 = 60;
 
 /// What every path of IPv6 carries (1,280 B less headers), and with it all of IPv4's that matter. With 1,200 B the callee's
 /// ServerHello would need two packets, and whatever travels with the second would have to be filled up.
-const MTU: u16 = 1232;
+pub(crate) const MTU: u16 = 1232;
 
 /// `streams` is how many the other side may open.
 pub(crate) fn config(idle_timeout: Duration, streams: u32) -> Option<TransportConfig> {
