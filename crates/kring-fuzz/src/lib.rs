@@ -17,6 +17,7 @@ mod media;
 pub mod mutate;
 mod parse;
 mod rate;
+mod relay;
 pub mod seeds;
 mod verify;
 mod video;
@@ -30,6 +31,7 @@ pub use lists::{contacts, passcodes, tickets};
 pub use media::{jitter, reassembler, video_buffer};
 pub use parse::{bundle, certificate, control, frame_header, identity, offer, packet, report, ticket};
 pub use rate::rate;
+pub use relay::{relay_message, relay_packet};
 pub use verify::{code, scan};
 pub use video::h264;
 pub use world::{certificate_of, offer as an_offer, pair, pair_at};
@@ -59,6 +61,8 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("passcodes", passcodes),
     ("rate", rate),
     ("reassembler", reassembler),
+    ("relay_message", relay_message),
+    ("relay_packet", relay_packet),
     ("report", report),
     ("scan", scan),
     ("ticket", ticket),

@@ -10,6 +10,10 @@ use kring_core::time::{Time, WallTime};
 use kring_core::varint;
 use kring_core::verify::{SafetyNumber, SafetyScan};
 
+use kring_net::relay::message::{About, Reply, Request};
+use kring_net::relay::{Mailbox, Pin, Reason, Refused, Token, frame, shim};
+use std::time::Duration;
+
 use crate::world::{NOW, WORLD, offer};
 
 /// One file of a corpus.
@@ -54,6 +58,7 @@ pub fn all() -> Vec<Seed> {
     verification(&mut add);
     doors(&mut add);
     files(&mut add);
+    relays(&mut add);
     seeds
 }
 
@@ -543,4 +548,50 @@ fn files(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     long.extend_from_slice(&[1, 0, 1, 0]);
     long.resize(80, 0);
     add("wav", "fmt-without-end", long);
+}
+
+fn relays(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    let mailbox = Mailbox([7; 32]);
+    let requests = [
+        ("listen", Request::Listen { mailbox, signature: Box::new([9; 64]) }),
+        ("unlisten", Request::Unlisten { mailbox }),
+        ("dial", Request::Dial { request: 300, mailbox }),
+        ("close", Request::Close { token: Token(1) }),
+        ("ping", Request::Ping { number: 0 }),
+    ];
+    let mut stream = Vec::new();
+    for (name, request) in requests {
+        let bytes = request.encode().to_vec();
+        frame::put(frame::MESSAGE, &bytes, &mut stream);
+        add("relay_message", name, bytes);
+    }
+    add("relay_message", "stream", stream);
+    add("relay_message", "frame-too-long", vec![0xff; 8]);
+    // A handle's secret is random, so these are made by hand: about a request, token, secret, what finds the other.
+    let mut session = number(2, 5);
+    for (kind, value) in [(3, vec![1; 8]), (4, vec![2; 32]), (5, vec![3; 32])] {
+        session.extend(field(kind, &value));
+    }
+    add("relay_message", "session", field(18, &session));
+    add("relay_message", "rejoin", field(4, &[number(2, 5), field(5, &[3; 32])].concat()));
+    add("relay_message", "observed", field(16, &field(10, &[5; 18])));
+    let refused = Refused {
+        reason: Reason::Full,
+        retry_after: Some(Duration::from_secs(30)),
+        others: vec!["relay.example:443".parse().expect("a name")],
+    };
+    add("relay_message", "refused", Reply::Refused { about: About::Request(5), refused }.encode().to_vec());
+    let name = format!("[2001:db8::1]:443#{}", Pin([1; 32]));
+    add("relay_message", "a-name", name.into_bytes());
+
+    add("relay_packet", "data", shim::wrap(Token(5), b"QUIC"));
+    add("relay_packet", "empty", shim::wrap(Token(5), b""));
+    let mut bind = vec![0; shim::BIND_LEN];
+    bind[..9].copy_from_slice(&shim::wrap(Token(5), b""));
+    bind[0] = shim::BIND;
+    add("relay_packet", "bind", bind.clone());
+    bind[0] = shim::BOUND;
+    add("relay_packet", "bound", bind.clone());
+    bind.push(0);
+    add("relay_packet", "bound-too-long", bind);
 }

@@ -71,6 +71,8 @@ targets! {
     passcodes: 3000,
     rate: 1000,
     reassembler: 300,
+    relay_message: 20_000,
+    relay_packet: 20_000,
     report: 20_000,
     scan: 10_000,
     ticket: 10_000,

@@ -5,6 +5,7 @@
 //! ([`Connection::exporter`]) that are the same at both ends only if nobody ends TLS in between.
 #![forbid(unsafe_code)]
 
+pub mod relay;
 mod repeat;
 mod socket;
 mod tls;
@@ -29,6 +30,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// Goes nowhere: SNI is off and no certificate is looked at.
+pub(crate) const SERVER_NAME: &str = "kring";
 
 /// Settings of an [`Endpoint`].
 #[derive(Clone)]
@@ -188,18 +192,20 @@ impl Endpoint {
                 .ok_or(BindError::IdleTimeout { came: config.idle_timeout })?,
         );
         #[allow(unused_mut)]
-        let (mut server_tls, mut client_tls) = (tls::server()?, tls::client()?);
+        let ((mut server_tls, _), mut client_tls) =
+            (tls::server(ALPN, &tls::new_key()?)?, tls::client(ALPN, None)?);
         #[cfg(feature = "dangerous-key-log")]
         if let Some(log) = &config.key_log {
             server_tls.key_log = log.clone();
             client_tls.key_log = log.clone();
         }
-        let no_initial = |_| rustls::Error::General("no cipher suite for QUIC's Initial packets".into());
-        let mut server =
-            ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(server_tls).map_err(no_initial)?));
+        let mut server = ServerConfig::with_crypto(Arc::new(
+            QuicServerConfig::try_from(server_tls).map_err(|_| tls::no_initial_suite())?,
+        ));
         transport::bound(&mut server).transport_config(transport.clone());
-        let mut client =
-            ClientConfig::new(Arc::new(QuicClientConfig::try_from(client_tls).map_err(no_initial)?));
+        let mut client = ClientConfig::new(Arc::new(
+            QuicClientConfig::try_from(client_tls).map_err(|_| tls::no_initial_suite())?,
+        ));
         client.transport_config(transport);
 
         endpoint.grease_quic_bit(false);
@@ -224,13 +230,27 @@ impl Endpoint {
     /// # Errors
     /// A [`ConnectError`].
     pub async fn connect(&self, address: SocketAddr) -> Result<Connection, ConnectError> {
+        self.connected(address, |quinn| quinn.connect(address, SERVER_NAME)).await
+    }
+
+    /// Connects as a client of another protocol than Kring's calls, beside these on the one socket.
+    pub(crate) async fn connect_with(
+        &self,
+        config: ClientConfig,
+        address: SocketAddr,
+    ) -> Result<Connection, ConnectError> {
+        self.connected(address, |quinn| quinn.connect_with(config, address, SERVER_NAME)).await
+    }
+
+    async fn connected(
+        &self,
+        address: SocketAddr,
+        connect: impl FnOnce(&quinn::Endpoint) -> Result<quinn::Connecting, quinn::ConnectError>,
+    ) -> Result<Connection, ConnectError> {
         let set_up = SetUp::new(self.set_ups.clone(), address);
         self.set_ups.begin(address);
-        // The name goes nowhere: SNI is off and no certificate is looked at.
-        let connecting = self
-            .inner
-            .connect(address, "kring")
-            .map_err(|e| ConnectError::Address { address, reason: e.to_string() })?;
+        let connecting =
+            connect(&self.inner).map_err(|e| ConnectError::Address { address, reason: e.to_string() })?;
         match connecting.await {
             Ok(inner) => Ok(Connection::new(inner, set_up)),
             Err(source) => Err(ConnectError::Connection { address, source }),
@@ -344,6 +364,19 @@ impl Connection {
         self.set_up.set_ups.answered(self.inner.remote_address());
     }
 
+    /// Nothing more of the set-up is repeated.
+    pub(crate) fn settle(&self) {
+        self.settled.store(true, Ordering::Relaxed);
+        self.set_up.set_ups.settle(self.inner.remote_address());
+    }
+
+    /// The key that the server proved to hold, as a SubjectPublicKeyInfo (RFC 7250).
+    pub(crate) fn peer_key(&self) -> Option<Vec<u8>> {
+        let keys =
+            self.inner.peer_identity()?.downcast::<Vec<rustls::pki_types::CertificateDer<'_>>>().ok()?;
+        Some(keys.first()?.to_vec())
+    }
+
     /// 32 bytes under `label` that both ends share with nobody else (RFC 8446, section 7.5).
     #[must_use]
     pub fn exporter(&self, label: &[u8]) -> Option<[u8; 32]> {
@@ -373,10 +406,9 @@ impl Connection {
     /// # Errors
     /// If the connection is closed.
     pub async fn send_datagram(&self, datagram: Vec<u8>) -> Result<(), Closed> {
-        if !self.settled.swap(true, Ordering::Relaxed) {
-            let address = self.inner.remote_address();
-            self.set_up.set_ups.left(address).await;
-            self.set_up.set_ups.settle(address);
+        if !self.settled.load(Ordering::Relaxed) {
+            self.set_up.set_ups.left(self.inner.remote_address()).await;
+            self.settle();
         }
         match self.inner.send_datagram_wait(Bytes::from(datagram)).await {
             Ok(()) => Ok(()),

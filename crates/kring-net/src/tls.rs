@@ -2,10 +2,11 @@
 //! about people, which is the Noise handshake's part.
 //!
 //! Guarantee: one key exchange, X25519MLKEM768; no resumption, no early data, in either direction. The server's key is
-//! drawn afresh for each endpoint and sent bare (RFC 7250), so there is no certificate with a name in it and no X.509
-//! to parse.
+//! sent bare (RFC 7250), so there is no certificate with a name in it and no X.509 to parse. An endpoint draws its key
+//! afresh; a relay may keep one, so that clients can pin it.
 
 use crate::BindError;
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -20,6 +21,7 @@ use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, ServerConfig, SignatureScheme};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// What stands in TLS's ALPN (RFC 7301).
 pub const ALPN: &[u8] = b"kring/1";
@@ -37,54 +39,74 @@ fn provider() -> Arc<CryptoProvider> {
     })
 }
 
-pub(crate) fn server() -> Result<ServerConfig, BindError> {
-    let provider = provider();
+/// What rustls says if it lacks the cipher suite of QUIC's Initial packets.
+pub(crate) fn no_initial_suite() -> Error {
+    Error::General("no cipher suite for QUIC's Initial packets".into())
+}
+
+/// A new P-256 key, as PKCS #8.
+pub(crate) fn new_key() -> Result<Zeroizing<Vec<u8>>, BindError> {
     let pkcs8 =
         EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &aws_lc_rs::rand::SystemRandom::new())
             .map_err(|_| BindError::Random)?;
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.as_ref().to_vec()));
+    Ok(Zeroizing::new(pkcs8.as_ref().to_vec()))
+}
+
+/// A server that holds `key`, in PKCS #8, and what clients see of that key, in DER.
+pub(crate) fn server(alpn: &[u8], key: &[u8]) -> Result<(ServerConfig, Vec<u8>), BindError> {
+    let provider = provider();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.to_vec()));
     let key = provider.key_provider.load_private_key(key)?;
-    let public = key.public_key().ok_or(BindError::Random)?;
-    let certified = CertifiedKey::new(vec![CertificateDer::from(public.to_vec())], key);
+    let public = key.public_key().ok_or(BindError::Random)?.to_vec();
+    let certified = CertifiedKey::new(vec![CertificateDer::from(public.clone())], key);
 
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(Arc::new(certified))));
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![alpn.to_vec()];
     config.max_early_data_size = 0;
     config.send_tls13_tickets = 0;
-    Ok(config)
+    Ok((config, public))
 }
 
-pub(crate) fn client() -> Result<ClientConfig, BindError> {
+/// A client that takes the server whose key has the SHA-256 `pin`; without one, any.
+pub(crate) fn client(alpn: &[u8], pin: Option<[u8; 32]>) -> Result<ClientConfig, BindError> {
     let provider = provider();
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyKey(provider)))
+        .with_custom_certificate_verifier(Arc::new(HeldKey { provider, pin }))
         .with_no_client_auth();
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![alpn.to_vec()];
     config.enable_early_data = false;
     config.resumption = Resumption::disabled();
     config.enable_sni = false;
     Ok(config)
 }
 
-/// Takes any key, but makes the server prove that it holds it.
+/// Takes any key, or the pinned one, and makes the server prove that it holds it.
 #[derive(Debug)]
-struct AnyKey(Arc<CryptoProvider>);
+struct HeldKey {
+    provider: Arc<CryptoProvider>,
+    pin: Option<[u8; 32]>,
+}
 
-impl ServerCertVerifier for AnyKey {
+impl ServerCertVerifier for HeldKey {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
+        key: &CertificateDer<'_>,
         _: &[CertificateDer<'_>],
         _: &ServerName<'_>,
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
+        match self.pin {
+            Some(pin) if digest(&SHA256, key).as_ref() != pin => {
+                Err(Error::General("the server holds another key than the pinned one".into()))
+            }
+            _ => Ok(ServerCertVerified::assertion()),
+        }
     }
 
     fn verify_tls12_signature(
@@ -107,7 +129,7 @@ impl ServerCertVerifier for AnyKey {
             message,
             &key,
             signature,
-            &self.0.signature_verification_algorithms,
+            &self.provider.signature_verification_algorithms,
         )
     }
 
