@@ -1,4 +1,5 @@
-//! The repository's tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask lint`, `cargo xtask vectors`.
+//! The repository's tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask lint`,
+//! `cargo xtask reach`, `cargo xtask vectors`.
 //!
 //! A task first says what it lacks on this machine and, if allowed, installs it; then it runs, shows each step
 //! with its time, and ends in a summary. Exit codes: 0 well, 1 something failed, 2 wrong command line,
@@ -13,6 +14,7 @@ mod failure;
 mod lint;
 mod measure;
 mod needs;
+mod reach;
 mod steps;
 mod test;
 mod vectors;
@@ -37,6 +39,13 @@ cargo xtask lint [--yes]
     Format, clippy, documentation, dependencies (cargo-deny), spelling (typos, if installed), and that the
     crates which promise it forbid unsafe code.
 
+cargo xtask reach [CALLER CALLEE] [--moves] [--programs DIR]
+    Has two callers behind routers of all kinds (or these two: open, full-cone, port-restricted, symmetric,
+    no-udp) call each other through network namespaces, with a relay on the server between them, and shows
+    which way their packets take and after how long; with --moves, how soon they hear each other after one
+    of them went to another network. Needs root, `ip` and `nft`. --programs has `kring` and
+    `kring-relay` taken from a folder in place of building them.
+
 cargo xtask vectors
     Writes docs/test-vectors anew from what the code does; `test` compares them.
 
@@ -59,6 +68,7 @@ fn run() -> Result<(), Failure> {
         Some(Value(task)) if task == "demo" => demo::run(demo::Options::parse(line)?),
         Some(Value(task)) if task == "test" => test::run(test::Options::parse(line)?),
         Some(Value(task)) if task == "lint" => lint::run(lint::Options::parse(line)?),
+        Some(Value(task)) if task == "reach" => reach::run(reach::Options::parse(line)?),
         Some(Value(task)) if task == "vectors" => vectors::run(line),
         None | Some(Short('h') | Long("help")) => {
             println!("{HELP}");
@@ -69,7 +79,7 @@ fn run() -> Result<(), Failure> {
             Ok(())
         }
         Some(Value(task)) => Err(Failure::usage(format!(
-            "expected demo, test, lint or vectors, got {task:?}; `cargo xtask` lists the tasks"
+            "expected demo, test, lint, reach or vectors, got {task:?}; `cargo xtask` lists the tasks"
         ))),
         Some(other) => Err(other.unexpected().into()),
     }
