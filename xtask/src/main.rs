@@ -16,6 +16,7 @@ mod lint;
 mod measure;
 mod needs;
 mod prove;
+mod reach;
 mod steps;
 mod test;
 mod vectors;
@@ -39,6 +40,13 @@ cargo xtask test [--yes] [-- ARGUMENTS FOR NEXTEST]
 cargo xtask lint [--yes]
     Format, clippy, documentation, dependencies (cargo-deny), spelling (typos, if installed), and that the
     crates which promise it forbid unsafe code.
+
+cargo xtask reach [CALLER CALLEE] [--moves] [--programs DIR]
+    Has two callers behind routers of all kinds (or these two: open, full-cone, port-restricted, symmetric,
+    no-udp) call each other through network namespaces, with a relay on the server between them, and shows
+    which way their packets take and after how long; with --moves, how soon they hear each other after one
+    of them went to another network. Needs root, `ip` and `nft`. --programs has `kring` and
+    `kring-relay` taken from a folder in place of building them.
 
 cargo xtask vectors
     Writes docs/test-vectors anew from what the code does; `test` compares them.
@@ -73,6 +81,7 @@ fn run() -> Result<(), Failure> {
         Some(Value(task)) if task == "test" => test::run(test::Options::parse(line)?),
         Some(Value(task)) if task == "lint" => lint::run(lint::Options::parse(line)?),
         Some(Value(task)) if task == "course" => course::run(course::Options::parse(line)?),
+        Some(Value(task)) if task == "reach" => reach::run(reach::Options::parse(line)?),
         Some(Value(task)) if task == "vectors" => vectors::run(line),
         Some(Value(task)) if task == "prove" => prove::run(line),
         Some(Value(task)) if task == "header" => header::run(line),
@@ -86,7 +95,6 @@ fn run() -> Result<(), Failure> {
         }
         Some(Value(task)) => Err(Failure::usage(format!(
             "expected one of the tasks that `cargo xtask` lists, got {task:?}"
-            "expected demo, test, lint, vectors or header, got {task:?}; `cargo xtask` lists the tasks"
         ))),
         Some(other) => Err(other.unexpected().into()),
     }

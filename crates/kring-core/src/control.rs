@@ -7,9 +7,11 @@ use crate::contact::{ContactOffer, decode_reach, encode_reach};
 use crate::crypto::{Provider, Secret32};
 use crate::handshake::{HandshakeError, Renew, Renewed};
 use crate::keys::{REPORT_TRACK, SenderKey};
+use crate::mailbox::RelayHint;
 use crate::offer::{Offer, TrackState};
 use crate::passcode::DoorMessage;
 use crate::verify::CodeMessage;
+use crate::ways::{SessionName, Ways, decode_session, encode_session};
 use crate::wire::{self, Fields, Malformed};
 use std::fmt;
 use std::net::SocketAddr;
@@ -132,6 +134,11 @@ pub(crate) enum Message {
     Door(DoorMessage),
     Contact(Box<ContactOffer>),
     Reach(Vec<SocketAddr>),
+    Ways(Box<Ways>),
+    /// Where the sender waits for the receiver besides.
+    Relay(Box<RelayHint>),
+    /// Which of the callee's sessions with a relay goes with this call.
+    Session(SessionName),
 }
 
 const T_RINGING: u64 = 1;
@@ -150,11 +157,14 @@ const T_KEY_TAKEN: u64 = 34;
 // 10 to 12 are in `verify/exchange.rs`, 13 to 18 in `passcode/message.rs`.
 const T_CONTACT: u64 = 20;
 const T_REACH: u64 = 21;
+const T_WAYS: u64 = 40;
+const T_SESSION: u64 = 41;
+const T_RELAY: u64 = 42;
 
 impl Message {
     /// Whether the channel has to be rekeyed after it.
     pub(crate) fn carries_secret(&self) -> bool {
-        matches!(self, Message::SenderKey(_) | Message::Renew(_) | Message::Contact(_))
+        matches!(self, Message::SenderKey(_) | Message::Renew(_) | Message::Contact(_) | Message::Ways(_))
     }
 
     /// One field, and sometimes a meaningless one beside it.
@@ -227,6 +237,20 @@ impl Message {
                 encode_reach(addresses, &mut value);
                 T_REACH
             }
+            Message::Ways(ways) => {
+                // Nothing of the password stays behind where it grows.
+                value.reserve(64 + 32 * ways.candidates.len());
+                ways.encode(&mut value);
+                T_WAYS
+            }
+            Message::Relay(hint) => {
+                hint.encode(&mut value);
+                T_RELAY
+            }
+            Message::Session(name) => {
+                encode_session(name, &mut value);
+                T_SESSION
+            }
         };
         let mut out = Zeroizing::new(Vec::with_capacity(value.len() + 32));
         wire::put(kind, &value, &mut out);
@@ -277,6 +301,9 @@ impl Message {
             T_RECORDING => Message::Recording(numbers()?[1].ok_or(Malformed)? != 0),
             T_CONTACT => Message::Contact(Box::new(ContactOffer::decode(value)?)),
             T_REACH => Message::Reach(decode_reach(value)?),
+            T_WAYS => Message::Ways(Box::new(Ways::decode(value)?)),
+            T_SESSION => Message::Session(decode_session(value)?),
+            T_RELAY => Message::Relay(Box::new(RelayHint::decode(value)?)),
             T_SENDER_KEY => {
                 let n = numbers()?;
                 let (secret, signature) = secret_and_bytes(value)?;

@@ -7,7 +7,9 @@
 //! ‖ ends (8) ‖ flags (1: bit 0, good for one call; bit 1, takes a passcode) ‖ checksum.
 
 use crate::crypto::Secret32;
+use crate::identity::Identity;
 use crate::kept::{self, KeptError};
+use crate::mailbox::mailbox_seed;
 use crate::ticket::{Ticket, TicketId};
 use crate::time::WallTime;
 use zeroize::Zeroizing;
@@ -59,6 +61,12 @@ impl Issued {
     #[must_use]
     pub fn passcode(&self) -> bool {
         self.passcode
+    }
+
+    /// The secret half of its mailbox at a relay; `None` if it is of another identity.
+    #[must_use]
+    pub fn mailbox_seed(&self, identity: &Identity) -> Option<Secret32> {
+        mailbox_seed(identity, &self.noise, self.issued, self.expires)
     }
 
     pub(crate) fn noise(&self) -> &[u8; 32] {
@@ -172,7 +180,6 @@ impl IssuedTickets {
 mod tests {
     use super::*;
     use crate::crypto::aws_lc::AwsLc;
-    use crate::identity::Identity;
 
     const NOW: WallTime = WallTime(1_800_000_000);
 

@@ -29,6 +29,7 @@ pub mod issued;
 mod kept;
 pub mod keys;
 pub mod lobby;
+pub mod mailbox;
 pub mod media;
 pub mod offer;
 #[cfg(all(test, feature = "aws-lc"))]
@@ -41,6 +42,7 @@ pub mod varint;
 #[cfg(all(test, feature = "aws-lc", feature = "pure-rust"))]
 mod vectors;
 pub mod verify;
+pub mod ways;
 mod wire;
 
 pub use kept::KeptError;

@@ -15,11 +15,13 @@
 //! | 4 | expiry, seconds since 1970, big-endian |
 //! | rest | fields: kind (1), length (1), value; unknown kinds are passed over |
 //!
-//! Fields: 4 = IPv4 address (4) and port (2); 6 = IPv6 address (16) and port (2).
+//! Fields: 4 = IPv4 address (4) and port (2); 6 = IPv6 address (16) and port (2); 7 = a relay: mailbox (32) and `HOST:PORT`;
+//! 8 = a relay with a pin: mailbox (32), pin (32) and `HOST:PORT`. Of the last two at most one.
 
 use crate::address::{self, NoAddress};
 use crate::crypto::{CryptoError, Provider, Secret32, kdf};
 use crate::identity::{Fingerprint, Identity};
+use crate::mailbox::RelayHint;
 use crate::time::WallTime;
 use data_encoding::{BASE32_NOPAD, Encoding, HEXLOWER_PERMISSIVE};
 use std::fmt;
@@ -87,6 +89,7 @@ pub struct Ticket {
     secret: Zeroizing<[u8; 16]>,
     expires: WallTime,
     addresses: Vec<SocketAddr>,
+    relay: Option<RelayHint>,
     /// As it stood in the text, so that unknown fields stay part of the key.
     body: Zeroizing<Vec<u8>>,
 }
@@ -103,7 +106,21 @@ impl Ticket {
         expires: WallTime,
         provider: &dyn Provider,
     ) -> Result<Ticket, TicketError> {
-        if addresses.is_empty() || addresses.len() > MAX_ADDRESSES {
+        Ticket::issue_with(identity, addresses, None, expires, provider)
+    }
+
+    /// Makes a ticket by which `identity` can be called at `addresses`, of which there may be none, and through `relay`.
+    ///
+    /// # Errors
+    /// As for [`issue`](Ticket::issue), but that a relay serves in place of addresses.
+    pub fn issue_with(
+        identity: &Identity,
+        addresses: &[SocketAddr],
+        relay: Option<&RelayHint>,
+        expires: WallTime,
+        provider: &dyn Provider,
+    ) -> Result<Ticket, TicketError> {
+        if addresses.is_empty() && relay.is_none() || addresses.len() > MAX_ADDRESSES {
             return Err(TicketError::Addresses { came: addresses.len() });
         }
         let mut secret = Zeroizing::new([0; 16]);
@@ -116,6 +133,9 @@ impl Ticket {
         body.extend_from_slice(&u32::try_from(expires.0).unwrap_or(u32::MAX).to_be_bytes());
         for address in addresses {
             address::put(*address, &mut body);
+        }
+        if let Some(relay) = relay {
+            relay.put(&mut body);
         }
         Ticket::from_body(body)
     }
@@ -134,7 +154,7 @@ impl Ticket {
             return Err(TicketError::Flags { came: body[0] });
         }
         let fixed: &[u8; FIXED] = body[..FIXED].try_into().expect("FIXED bytes");
-        let mut addresses = Vec::new();
+        let (mut addresses, mut relay) = (Vec::new(), None);
         let mut fields = &body[FIXED..];
         while let Some((&[kind, len], rest)) = fields.split_first_chunk::<2>() {
             let (value, rest) = rest.split_at_checked(len.into()).ok_or(TicketError::Truncated)?;
@@ -144,6 +164,10 @@ impl Ticket {
                     return Err(TicketError::Addresses { came: MAX_ADDRESSES + 1 });
                 }
                 addresses.push(address);
+            } else if let Some(hint) = RelayHint::read(kind, value)?
+                && relay.replace(hint).is_some()
+            {
+                return Err(TicketError::Field { kind });
             }
         }
         if !fields.is_empty() {
@@ -155,6 +179,7 @@ impl Ticket {
             secret: Zeroizing::new(fixed[53..69].try_into().expect("16 bytes")),
             expires: WallTime(u32::from_be_bytes(fixed[69..73].try_into().expect("4 bytes")).into()),
             addresses,
+            relay,
             body,
         })
     }
@@ -185,6 +210,12 @@ impl Ticket {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The relay at which the callee listens besides, if there is one.
+    #[must_use]
+    pub fn relay(&self) -> Option<&RelayHint> {
+        self.relay.as_ref()
     }
 
     /// When it ends.
@@ -312,14 +343,14 @@ pub enum TicketError {
         /// The flags.
         came: u8,
     },
-    /// An address that is none.
+    /// An address or a relay that is none.
     #[error("the ticket holds an address (kind {kind}) that is none; ask for a new ticket")]
     Field {
         /// The field's kind.
         kind: u8,
     },
     /// No address or too many.
-    #[error("expected 1 to {MAX_ADDRESSES} addresses in a ticket, came {came}")]
+    #[error("expected 1 to {MAX_ADDRESSES} addresses in a ticket, or a relay, came {came}")]
     Addresses {
         /// How many.
         came: usize,
@@ -414,9 +445,25 @@ mod tests {
         assert_eq!(with(&[4, 6, 1, 2, 3, 4, 0, 0]).err(), Some(TicketError::Field { kind: 4 }));
         assert_eq!(with(&[4, 5, 1, 2, 3, 4, 0]).err(), Some(TicketError::Field { kind: 4 }));
         assert_eq!(with(&[4, 9, 1]).err(), Some(TicketError::Truncated));
+        let relay = [&[7, 32 + 5][..], &[9; 32], b"a:443"].concat();
+        assert_eq!(with(&relay).unwrap().relay().unwrap().address(), "a:443");
+        assert_eq!(with(&[&relay[..], &relay].concat()).err(), Some(TicketError::Field { kind: 7 }));
         let mut flagged = t.body.to_vec();
         flagged[0] = 0x80;
         assert_eq!(text_of(&flagged).parse::<Ticket>().err(), Some(TicketError::Flags { came: 0x80 }));
+    }
+
+    #[test]
+    fn a_relay_serves_in_place_of_addresses() {
+        let id = Identity::generate(&AwsLc, NOW).unwrap();
+        let end = NOW.after(DEFAULT_LIFETIME);
+        let hint = RelayHint::new("relay.example:443", Some([3; 32]), [7; 32]).unwrap();
+        let ticket = Ticket::issue_with(&id, &[], Some(&hint), end, &AwsLc).unwrap();
+        let read: Ticket = ticket.to_string().parse().unwrap();
+        assert_eq!((read.relay(), read.addresses()), (Some(&hint), &[][..]));
+        let none = Ticket::issue_with(&id, &[], None, end, &AwsLc);
+        assert_eq!(none.err(), Some(TicketError::Addresses { came: 0 }));
+        assert_eq!(self::ticket().relay(), None);
     }
 
     #[test]

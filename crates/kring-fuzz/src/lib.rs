@@ -16,6 +16,7 @@ mod lists;
 mod media;
 pub mod mutate;
 mod parse;
+mod paths;
 mod rate;
 mod relay;
 pub mod seeds;
@@ -30,6 +31,7 @@ pub use handshake::{accept, confirm, dial};
 pub use lists::{contacts, passcodes, tickets};
 pub use media::{jitter, reassembler, video_buffer};
 pub use parse::{bundle, certificate, control, frame_header, identity, offer, packet, report, ticket};
+pub use paths::paths;
 pub use rate::rate;
 pub use relay::{relay_message, relay_packet};
 pub use verify::{code, scan};
@@ -59,6 +61,7 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("offer", offer),
     ("packet", packet),
     ("passcodes", passcodes),
+    ("paths", paths),
     ("rate", rate),
     ("reassembler", reassembler),
     ("relay_message", relay_message),

@@ -59,6 +59,7 @@ pub fn all() -> Vec<Seed> {
     doors(&mut add);
     files(&mut add);
     relays(&mut add);
+    datagrams(&mut add);
     seeds
 }
 
@@ -594,4 +595,27 @@ fn relays(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add("relay_packet", "bound", bind.clone());
     bind.push(0);
     add("relay_packet", "bound-too-long", bind);
+}
+
+/// How it comes, how long after the one before, how long it is, and the datagram.
+fn datagrams(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    let came = |how: u8, datagram: &[u8]| [&[how, 20, datagram.len() as u8][..], datagram].concat();
+    let quic = [0x40; 30];
+    add("paths", "quic", came(1, &quic));
+    add("paths", "through-the-relay", came(0, &shim::wrap(Token(7), &quic)));
+    add("paths", "of-no-session", came(0, &shim::wrap(Token(8), &quic)));
+    // A binding request (RFC 8489, section 5): header, user name, priority, a wrong MESSAGE-INTEGRITY and FINGERPRINT.
+    let user = b"AQEBAQEB:AgICAgIC\0\0\0";
+    let mut check = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+    check.extend([9; 12]);
+    check.extend([0, 6, 0, 17]);
+    check.extend(user);
+    check.extend([0, 0x24, 0, 4, 0, 0, 0, 9, 0, 8, 0, 20]);
+    check.extend([3; 20]);
+    check.extend([0x80, 0x28, 0, 4, 1, 2, 3, 4]);
+    let len = check.len() as u8 - 20;
+    check[3] = len;
+    add("paths", "check", [came(1, &check), came(6, &check), came(1, &quic)].concat());
+    check[0] = 1;
+    add("paths", "answer", came(1, &check));
 }

@@ -69,6 +69,7 @@ targets! {
     offer: 20_000,
     packet: 20_000,
     passcodes: 3000,
+    paths: 5000,
     rate: 1000,
     reassembler: 300,
     relay_message: 20_000,

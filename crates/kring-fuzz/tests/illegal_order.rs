@@ -31,6 +31,9 @@ fn message(kind: u8) -> Vec<u8> {
         10..=12 | 14 | 15 => field(1, &[5; 32]),
         16 | 17 => field(1, &[5; 64]),
         13 | 18 | 32 => vec![],
+        40 => [field(1, &[8; 6]), field(2, &[9; 18]), field(10, &[0, 0, 0, 1, 192, 0, 2, 1, 1, 1])].concat(),
+        41 => field(1, &[8; 16]),
+        42 => field(7, &[&[9; 32][..], b"a:443"].concat()),
         _ => field(1, &[1]),
     };
     field(kind, &value)
@@ -88,16 +91,23 @@ fn a_message_out_of_order_ends_the_call_and_one_in_order_does_not() {
     let by_peer = Some((Reason::Declined, EndedBy::Peer));
     for talking in [false, true] {
         for from in [CALLER, CALLEE] {
-            for kind in [1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 30, 31, 32, 34] {
+            for kind in
+                [1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 30, 31, 32, 34, 40, 41, 42]
+            {
                 let expected = match kind {
                     4 => by_peer,
                     1 | 2 if from == CALLEE && !talking => None,
                     3 if from == CALLEE && !talking => by_peer,
                     // The code is settled before anybody answers, and there is no door.
+                    // Who has answered may tell where it is; only the caller knows which session it dialled by.
+                    40 if talking || from == CALLER => None,
+                    41 if from == CALLER => None,
+                    42 if talking => None,
                     1..=3 | 10..=18 | 30.. => violation,
                     _ => None,
                 };
-                let end = end_after(from, talking, &message(kind));
+                // What carries a secret is followed by a new key.
+                let end = end_after_all(from, talking, &[(&message(kind), kind == 40)]);
                 assert_eq!(end, expected, "kind {kind} from {from}, talking: {talking}");
             }
         }

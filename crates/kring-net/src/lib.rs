@@ -5,6 +5,7 @@
 //! ([`Connection::exporter`]) that are the same at both ends only if nobody ends TLS in between.
 #![forbid(unsafe_code)]
 
+pub mod path;
 pub mod relay;
 mod repeat;
 mod socket;
@@ -19,6 +20,7 @@ pub use quinn::{RecvStream, SendStream};
 pub use tls::{ALPN, CIPHER_SUITE, KEY_EXCHANGE};
 
 use bytes::Bytes;
+use path::{Credentials, Link, PathSocket, Paths, Station, Switch, is_name};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
     AsyncUdpSocket, ClientConfig, ConnectionError, EndpointConfig, Runtime, ServerConfig, TokioRuntime,
@@ -27,12 +29,16 @@ use quinn::{
 use socket::{RepeatingSocket, SetUps};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Goes nowhere: SNI is off and no certificate is looked at.
 pub(crate) const SERVER_NAME: &str = "kring";
+
+/// How long a session with a relay is kept that nobody uses, and how many.
+const UNUSED: Duration = Duration::from_secs(30);
+const MAX_UNUSED: usize = 64;
 
 /// Settings of an [`Endpoint`].
 #[derive(Clone)]
@@ -151,6 +157,8 @@ impl From<ConnectionError> for Closed {
 pub struct Endpoint {
     inner: quinn::Endpoint,
     set_ups: Arc<SetUps>,
+    switch: Arc<Switch>,
+    expected: Arc<Mutex<Vec<(Instant, Link)>>>,
 }
 
 impl Endpoint {
@@ -162,7 +170,9 @@ impl Endpoint {
         let failed = |source| BindError::Socket { address: config.bind, source };
         let socket = UdpSocket::bind(config.bind).map_err(failed)?;
         let socket = TokioRuntime.wrap_udp_socket(socket).map_err(failed)?;
-        Endpoint::over(config, socket, EndpointConfig::default())
+        let endpoint = Endpoint::over(config, socket, EndpointConfig::default())?;
+        tokio::spawn(path::watch_addresses(Arc::downgrade(&endpoint.switch)));
+        Ok(endpoint)
     }
 
     /// Listens on a simulated socket; what QUIC draws by itself (connection ids, padding) comes from `seed`. TLS goes on
@@ -212,11 +222,12 @@ impl Endpoint {
 
         endpoint.grease_quic_bit(false);
         let runtime = Arc::new(TokioRuntime);
+        let (socket, switch) = PathSocket::over(socket);
         let (socket, set_ups) = RepeatingSocket::over(socket);
         let mut inner = quinn::Endpoint::new_with_abstract_socket(endpoint, Some(server), socket, runtime)
             .map_err(|source| BindError::Socket { address: config.bind, source })?;
         inner.set_default_client_config(client);
-        Ok(Endpoint { inner, set_ups })
+        Ok(Endpoint { inner, set_ups, switch, expected: Arc::default() })
     }
 
     /// Where it listens.
@@ -232,7 +243,67 @@ impl Endpoint {
     /// # Errors
     /// A [`ConnectError`].
     pub async fn connect(&self, address: SocketAddr) -> Result<Connection, ConnectError> {
+        if is_name(&address) {
+            let reason = "it is no address on any network".into();
+            return Err(ConnectError::Address { address, reason });
+        }
         self.connected(address, |quinn| quinn.connect(address, SERVER_NAME)).await
+    }
+
+    /// Connects to whoever is at the other end of a relay's session. Dropping the future gives up.
+    ///
+    /// # Errors
+    /// A [`ConnectError`].
+    pub async fn connect_through(&self, link: Link) -> Result<Connection, ConnectError> {
+        let name = link.name();
+        let connection = self.connected(name, |quinn| quinn.connect(name, SERVER_NAME)).await?;
+        Ok(connection.over(link))
+    }
+
+    /// Keeps up a connection to a relay, as long as the [`Station`] is there. Has to be called within a tokio runtime.
+    #[must_use]
+    pub fn station(&self, relay: relay::RelayAddress) -> Station {
+        Station::new(self, relay)
+    }
+
+    /// Looks after the ways of a connection: under `own` credentials, deciding between ways if `controlling`, which one side has to
+    /// be; with anything but the relay only if `direct`. Has to be called within a tokio runtime.
+    #[must_use]
+    pub fn paths(&self, connection: &Connection, own: Credentials, controlling: bool, direct: bool) -> Paths {
+        Paths::over(&self.switch, connection, own, controlling, direct)
+    }
+
+    /// Says that the network has changed, or that the machine has slept: all ways are looked for anew. What this machine's
+    /// addresses tell is noticed without it.
+    pub fn network_changed(&self) {
+        self.switch.network_changed();
+    }
+
+    /// A session with a relay that somebody began with this side and that no connection uses, by what
+    /// [both call it](Link::session_name).
+    #[must_use]
+    pub fn take_session(&self, name: &[u8; 16]) -> Option<Link> {
+        self.take(|link| link.session_name() == *name)
+    }
+
+    fn take(&self, which: impl Fn(&Link) -> bool) -> Option<Link> {
+        let mut expected = self.expected.lock().expect("nothing panics with this lock held");
+        let at = expected.iter().position(|(_, link)| which(link))?;
+        Some(expected.remove(at).1)
+    }
+
+    /// Somebody has a session with this side, and will connect.
+    pub(crate) fn expect(&self, link: Link) {
+        let mut expected = self.expected.lock().expect("nothing panics with this lock held");
+        expected.retain(|(since, _)| since.elapsed() < UNUSED);
+        if expected.len() == MAX_UNUSED {
+            expected.remove(0);
+        }
+        expected.push((Instant::now(), link));
+    }
+
+    pub(crate) fn switch(&self) -> &Arc<Switch> {
+        &self.switch
     }
 
     /// Connects as a client of another protocol than Kring's calls, beside these on the one socket.
@@ -261,7 +332,7 @@ impl Endpoint {
 
     /// The next connection that someone begins; `None` once the endpoint is closed.
     pub async fn accept(&self) -> Option<Incoming> {
-        self.inner.accept().await.map(|inner| Incoming { inner, set_ups: self.set_ups.clone() })
+        self.inner.accept().await.map(|inner| Incoming { inner, endpoint: self.clone() })
     }
 
     /// Closes all connections at once with `code`.
@@ -278,7 +349,7 @@ impl Endpoint {
 /// A connection that someone begins.
 pub struct Incoming {
     inner: quinn::Incoming,
-    set_ups: Arc<SetUps>,
+    endpoint: Endpoint,
 }
 
 impl Incoming {
@@ -294,9 +365,16 @@ impl Incoming {
     /// A [`ConnectError`].
     pub async fn accept(self) -> Result<Connection, ConnectError> {
         let address = self.remote_address();
-        let set_up = SetUp::new(self.set_ups, address);
+        let set_up = SetUp::new(self.endpoint.set_ups.clone(), address);
+        let link = if is_name(&address) { self.endpoint.take(|link| link.name() == address) } else { None };
         match self.inner.await {
-            Ok(inner) => Ok(Connection::new(inner, set_up)),
+            Ok(inner) => {
+                let connection = Connection::new(inner, set_up);
+                Ok(match link {
+                    Some(link) => connection.over(link),
+                    None => connection,
+                })
+            }
             Err(source) => Err(ConnectError::Connection { address, source }),
         }
     }
@@ -312,6 +390,11 @@ impl Incoming {
         if let Err(error) = self.inner.retry() {
             error.into_incoming().refuse();
         }
+    }
+
+    /// Says nothing to it.
+    pub fn ignore(self) {
+        self.inner.ignore();
     }
 
     /// Turns it away.
@@ -352,13 +435,30 @@ pub struct Connection {
     inner: quinn::Connection,
     set_up: Arc<SetUp>,
     settled: Arc<AtomicBool>,
+    link: Option<Link>,
 }
 
 impl Connection {
     fn new(inner: quinn::Connection, mut set_up: SetUp) -> Connection {
         set_up.connected = true;
         set_up.set_ups.connected(set_up.address);
-        Connection { inner, set_up: Arc::new(set_up), settled: Arc::default() }
+        Connection { inner, set_up: Arc::new(set_up), settled: Arc::default(), link: None }
+    }
+
+    /// It runs over that session, which it keeps.
+    fn over(self, link: Link) -> Connection {
+        Connection { link: Some(link), ..self }
+    }
+
+    /// The relay's session that it was begun over.
+    pub(crate) fn link(&self) -> Option<Link> {
+        self.link.clone()
+    }
+
+    /// Whether it was begun through a relay.
+    #[must_use]
+    pub fn is_through_relay(&self) -> bool {
+        self.link.is_some()
     }
 
     /// Says that the other side has answered what was sent so far, so that it need not be repeated any more.
@@ -447,7 +547,7 @@ impl Connection {
         self.inner.closed().await.into()
     }
 
-    /// Where the other side is now.
+    /// Where the other side is now, or what stands for it: see [`path::is_name`].
     #[must_use]
     pub fn remote_address(&self) -> SocketAddr {
         self.inner.remote_address()

@@ -13,6 +13,7 @@ use kring_core::call::{Call, EndedBy};
 use kring_core::contact::{Contact, ContactKey};
 use kring_core::handshake::{Binding, DEADLINE, Dial, EXPORTER_LABEL, HandshakeError};
 use kring_core::identity::{Fingerprint, PublicIdentity};
+use kring_core::mailbox::RelayHint;
 use kring_core::offer::Offer;
 use kring_core::ticket::Ticket;
 use kring_core::verify::Pin;
@@ -99,10 +100,22 @@ impl Drop for Registration<'_> {
 /// Whom to dial, where, and by what.
 pub(crate) struct Target {
     callee: Fingerprint,
-    addresses: Vec<SocketAddr>,
+    places: Vec<Place>,
     /// Tried in this order, each if the one before is refused.
     by: Vec<By>,
     is_contact: bool,
+}
+
+/// Where somebody may be.
+#[derive(Clone, PartialEq)]
+enum Place {
+    At(SocketAddr),
+    Through(RelayHint),
+}
+
+/// All places that a ticket or contact names.
+fn places(addresses: &[SocketAddr], relay: Option<&RelayHint>) -> Vec<Place> {
+    addresses.iter().copied().map(Place::At).chain(relay.cloned().map(Place::Through)).collect()
 }
 
 enum By {
@@ -114,7 +127,7 @@ impl Target {
     pub(crate) fn ticket(ticket: &Ticket) -> Target {
         Target {
             callee: ticket.fingerprint(),
-            addresses: ticket.addresses().to_vec(),
+            places: places(ticket.addresses(), ticket.relay()),
             by: vec![By::Ticket(ticket.clone())],
             is_contact: false,
         }
@@ -125,8 +138,9 @@ impl Target {
         let keys = contact.keys().filter_map(|key| Some(By::Contact(contact.identity()?, key.clone())));
         let ticket = contact.ticket().filter(|t| t.check(wall()).is_ok()).cloned().map(By::Ticket);
         let by: Vec<By> = keys.chain(ticket).collect();
-        let (callee, addresses) = (contact.fingerprint(), contact.addresses().to_vec());
-        (!by.is_empty()).then_some(Target { callee, addresses, by, is_contact: true })
+        let relay = contact.relay().or(contact.ticket().and_then(Ticket::relay));
+        let (callee, places) = (contact.fingerprint(), places(contact.addresses(), relay));
+        (!by.is_empty()).then_some(Target { callee, places, by, is_contact: true })
     }
 }
 
@@ -196,7 +210,14 @@ async fn attempt(
 /// Connects where somebody answers and shows each secret there. A contact's addresses may be old: where all is refused, somebody
 /// else may listen by now, so the others are tried too.
 async fn establish(common: &Arc<Common>, target: &Target, offer: &Offer) -> Result<Established, End> {
-    let mut left = target.addresses.clone();
+    let mut left = target.places.clone();
+    if common.relays.only() {
+        left.retain(|place| matches!(place, Place::Through(_)));
+    }
+    let relay = left.iter().find_map(|place| match place {
+        Place::Through(relay) => Some(relay.clone()),
+        Place::At(_) => None,
+    });
     let mut refused = false;
     loop {
         let mut at = None;
@@ -204,22 +225,22 @@ async fn establish(common: &Arc<Common>, target: &Target, offer: &Offer) -> Resu
             if let By::Ticket(ticket) = by {
                 ticket.check(wall()).map_err(|e| End::Handshake(e.into()))?;
             }
-            let addresses = if at.is_some() { at.as_slice() } else { &left[..] };
+            let places = if at.is_some() { at.as_slice() } else { &left[..] };
             let wait = if refused { REST } else { CONNECT };
-            let connection = match connect(common, addresses, wait).await {
-                Ok(connection) => connection,
+            let (connection, place) = match connect(common, places, wait).await {
+                Ok(connected) => connected,
                 Err(end) => return Err(if refused { End::Refused } else { end }),
             };
-            at = Some(connection.remote_address());
+            at = Some(place);
             match shake_in_time(common, by, connection, offer).await {
                 // After a crash at either end the other may lack what is the latest here. Anyone on the path can say so
                 // too; all that wins them is another attempt.
                 Err(End::Refused) => refused = true,
-                other => return other,
+                other => return other.map(|established| Established { relay, ..established }),
             }
         }
         let before = left.len();
-        left.retain(|address| Some(*address) != at);
+        left.retain(|place| Some(place) != at.as_ref());
         if left.is_empty() || left.len() == before || !target.is_contact {
             return Err(End::Refused);
         }
@@ -239,28 +260,52 @@ async fn shake_in_time(
     })
 }
 
-/// Tries every address, each a little after the one before; the first that answers is taken.
-async fn connect(common: &Common, addresses: &[SocketAddr], wait: Duration) -> Result<Connection, End> {
+/// Tries every place: addresses each a little after the one before, a relay beside them; the first that answers is taken.
+async fn connect(common: &Arc<Common>, places: &[Place], wait: Duration) -> Result<(Connection, Place), End> {
     let mut attempts = JoinSet::new();
-    for (n, address) in (0..).zip(addresses.iter().copied()) {
-        let net = common.net.clone();
+    let mut addresses = 0;
+    for place in places.iter().cloned() {
+        let common = common.clone();
+        let after = STAGGER * addresses;
+        addresses += u32::from(matches!(place, Place::At(_)));
         attempts.spawn(async move {
-            sleep(STAGGER * n).await;
-            match timeout(wait, net.connect(address)).await {
-                Ok(result) => result.map_err(|e| e.to_string()),
-                Err(_) => {
-                    Err(format!("no connection to {address}: nothing answered in {} s", wait.as_secs()))
+            let connecting = async {
+                match &place {
+                    Place::At(address) => {
+                        sleep(after).await;
+                        common.net.connect(*address).await.map_err(|error| error.to_string())
+                    }
+                    Place::Through(relay) => {
+                        let link = common.relays.dial(&common.net, relay).await?;
+                        common.net.connect_through(link).await.map_err(|_| {
+                            format!("through {}: the other side does not answer", relay.address())
+                        })
+                    }
                 }
+            };
+            match timeout(after + wait, connecting).await {
+                Ok(result) => result.map(|connection| (connection, place)),
+                Err(_) => Err(match place {
+                    Place::At(address) => {
+                        format!("no connection to {address}: nothing answered in {} s", wait.as_secs())
+                    }
+                    Place::Through(relay) => {
+                        format!("through {}: nothing answered in {} s", relay.address(), wait.as_secs())
+                    }
+                }),
             }
         });
     }
     let mut failures = Vec::new();
     while let Some(result) = attempts.join_next().await {
         match result {
-            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Ok(connected)) => return Ok(connected),
             Ok(Err(failure)) => failures.push(failure),
             Err(_) => {}
         }
+    }
+    if places.is_empty() {
+        failures.push("it names no relay, and this side calls through relays only".into());
     }
     Err(End::Unreachable(failures.join("; ")))
 }
@@ -303,7 +348,7 @@ async fn shake(
         if send.write_all(&bytes).await.is_err() {
             return Err(closed(connection.closed().await));
         }
-        let call = Box::new(call);
-        return Ok(Established { connection, send, recv, call, expected: None, common: common.clone() });
+        let (call, common) = (Box::new(call), common.clone());
+        return Ok(Established { connection, send, recv, call, expected: None, relay: None, common });
     }
 }

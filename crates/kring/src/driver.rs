@@ -9,14 +9,17 @@ use crate::event::{End, Event, Safety};
 use crate::media::Media;
 use crate::peer::{Permit, Who};
 use crate::people::People;
+use crate::reach::Reach;
 use crate::shared::{Shared, Stage};
 use kring_core::call as core;
 use kring_core::control::Reason;
 use kring_core::handshake::{Pass, Role};
+use kring_core::mailbox::RelayHint;
 use kring_core::offer::Offer;
 use kring_core::verify::Pin;
 use kring_net::{Closed, Connection, RecvStream, SendStream};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -38,6 +41,8 @@ pub(crate) struct Established {
     pub(crate) call: Box<core::Call>,
     /// Whom this side takes the other for, if it knows; else what is remembered of the identity.
     pub(crate) expected: Option<Pin>,
+    /// Caller: a relay of the ticket that could serve besides.
+    pub(crate) relay: Option<RelayHint>,
     pub(crate) common: Arc<Common>,
 }
 
@@ -64,6 +69,7 @@ struct Driver {
     engine: Option<Engine>,
     end: Option<End>,
     people: Option<People>,
+    reach: Reach,
     common: Arc<Common>,
 }
 
@@ -82,7 +88,8 @@ pub(crate) async fn run(
     media: Option<Box<Media>>,
     offer: Offer,
 ) -> Outcome {
-    let Established { connection, send, mut recv, mut call, expected, common } = established;
+    let Established { connection, send, mut recv, mut call, expected, relay, common } = established;
+    let role = call.role();
     if let Some(pin) = expected.or_else(|| call.peer().and_then(|peer| common.home.pin(&peer))) {
         call.expect(Some(pin));
     }
@@ -105,6 +112,7 @@ pub(crate) async fn run(
         passcode_wanted: false,
         engine: None,
         end: None,
+        reach: Reach::new(&common, shared, &connection, role, relay),
         people: People::new(&common, shared, connection.remote_address()),
         common,
     };
@@ -124,6 +132,7 @@ impl Driver {
     /// Waits for one thing to happen and passes it to the protocol.
     async fn step(&mut self, recv: &mut RecvStream) {
         let (shared, connection) = (&*self.shared.clone(), self.connection.clone());
+        self.reach.tell();
         let due = shared.core(|call| call.poll_timeout()).flatten();
         let due = due.map_or_else(|| Instant::now() + LAST_WORD, |t| shared.clock.instant(t).into());
         // Each of these may be dropped at any point without losing anything.
@@ -150,6 +159,7 @@ impl Driver {
                 self.release();
                 self.enter_passcode();
             }
+            step = self.reach.next() => self.reach.step(step),
             () = sleep_until(due) => {
                 let playout = shared.playout();
                 shared.core(|call| {
@@ -273,7 +283,7 @@ impl Driver {
             core::Event::Tracks(tracks) => Event::PeerTracks(tracks),
             core::Event::TrackState { track, state } => Event::PeerTrackState { track, state },
             core::Event::KeyframeRequested { .. } => {
-                shared.camera_keyframe.store(true, std::sync::atomic::Ordering::Relaxed);
+                shared.camera_keyframe.store(true, Ordering::Relaxed);
                 return;
             }
             core::Event::KeyChanged(_) => match shared.core(|call| Who::of(call)).flatten() {
@@ -291,6 +301,14 @@ impl Driver {
             core::Event::Reach(addresses) => {
                 if let Some(people) = &mut self.people {
                     people.reached(addresses);
+                }
+                return;
+            }
+            core::Event::Ways(ways) => return self.reach.peer_ways(*ways),
+            core::Event::Session(name) => return self.reach.peer_session(&name),
+            core::Event::Relay(hint) => {
+                if let Some(people) = &mut self.people {
+                    people.relayed(*hint);
                 }
                 return;
             }
@@ -433,7 +451,8 @@ async fn send_datagrams(shared: Arc<Shared>, connection: Connection) {
         }
         let (next, wanted) =
             shared.core(|call| (call.next_datagram(), call.window())).unwrap_or((None, window));
-        if wanted != window {
+        // QUIC may have begun a path of its own, with a window of its own.
+        if wanted != window || shared.moved.swap(false, Ordering::Relaxed) {
             window = wanted;
             connection.set_window(window);
         }

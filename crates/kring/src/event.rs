@@ -1,6 +1,7 @@
 //! What a call tells its app.
 
 use crate::peer::{KeyChanged, Peer};
+use crate::reach::Path;
 use kring_core::call::EndedBy;
 use kring_core::control::Reason;
 use kring_core::handshake::HandshakeError;
@@ -56,6 +57,8 @@ pub enum Event {
     },
     /// The peer records this call, or has stopped. A modified program can record without saying so.
     PeerRecording(bool),
+    /// Packets go another way from now on; the call goes on meanwhile.
+    Path(Path),
     /// Nothing has been heard of the peer for 1.5 s; the call waits.
     Interrupted,
     /// The peer is heard again.
@@ -126,7 +129,7 @@ pub enum End {
     Vanished,
     /// Both dialled each other, and the other of the two calls goes on.
     BothDialled,
-    /// No address of the ticket answered; holds one line for each address.
+    /// No address of the ticket answered, nor its relay; says of each why.
     Unreachable(String),
     /// The other side does not accept this ticket, or does not have this side as a contact.
     Refused,

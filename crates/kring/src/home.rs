@@ -11,6 +11,7 @@ use kring_core::contact::{Contact, ContactError, ContactKey, ContactKeyId, Conta
 use kring_core::crypto::CryptoError;
 use kring_core::identity::{Fingerprint, PublicIdentity};
 use kring_core::issued::{Issued, IssuedTickets};
+use kring_core::mailbox::RelayHint;
 use kring_core::passcode::{Entry, Passcode, PasscodeBook, PasscodeKey};
 use kring_core::ticket::{Ticket, TicketError, TicketId};
 use kring_core::time::WallTime;
@@ -298,11 +299,11 @@ impl Home {
     }
 
     /// Takes a new ticket into the list.
-    pub(crate) fn issue(&self, ticket: &Ticket, one_use: bool) -> Result<(), HomeError> {
+    pub(crate) fn issue(&self, ticket: &Ticket, one_use: bool, issued: WallTime) -> Result<(), HomeError> {
         self.change(Unsaved::Dropped, |book| {
             book.tickets.expire(wall());
             book.passcodes.expire(wall());
-            book.tickets.add(ticket, one_use, wall());
+            book.tickets.add(ticket, one_use, issued);
             Ok(())
         })
     }
@@ -394,6 +395,13 @@ impl Home {
     ) -> Result<(), HomeError> {
         self.change(Unsaved::Dropped, |book| {
             book.contacts.reached(identity, addresses);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn relayed(&self, identity: &PublicIdentity, relay: RelayHint) -> Result<(), HomeError> {
+        self.change(Unsaved::Dropped, |book| {
+            book.contacts.relayed(identity, relay);
             Ok(())
         })
     }

@@ -55,6 +55,18 @@
 //! # }
 //! ```
 //!
+//! Behind a home router, a relay lets others come through; the call goes on directly where a direct way is found
+//! ([`Event::Path`] tells), and either side may change networks meanwhile:
+//!
+//! ```no_run
+//! # async fn relayed() -> Result<(), Box<dyn std::error::Error>> {
+//! let endpoint = kring::Endpoint::builder().relay("relay.example:443".parse()?).build()?;
+//! endpoint.relay_reached().await?;
+//! println!("{}", endpoint.ticket(kring::DEFAULT_LIFETIME)?);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! An app brings its own microphone, speaker, camera or view by the traits in [`capture`], and its own encoder or
 //! decoder by those in [`codec`]. A source that opens a device needs a [`Consent`](capture::Consent), which only local
 //! code makes; it starts once the call is answered and closes when the call ends.
@@ -85,6 +97,7 @@ mod home;
 mod media;
 mod peer;
 mod people;
+mod reach;
 mod shared;
 #[cfg(feature = "simulation")]
 #[doc(hidden)]
@@ -94,7 +107,7 @@ mod stats;
 pub mod store;
 
 pub use call::Call;
-pub use endpoint::{Endpoint, EndpointBuilder, Incoming, Knock};
+pub use endpoint::{Endpoint, EndpointBuilder, Incoming, Knock, RelayError};
 pub use event::{End, Event, Safety};
 pub use home::{ContactInfo, Home, HomeError, TicketInfo};
 pub use kring_core::call::{EndedBy, Timeouts};
@@ -108,8 +121,11 @@ pub use kring_core::verify::{
     Code, CodeFailure, Emoji, Pin, SafetyMismatch, SafetyNumber, SafetyScan, ScanError,
 };
 pub use kring_net::BindError;
+pub use kring_net::path::is_name as is_relayed;
+pub use kring_net::relay::{AddressError as RelayAddressError, RelayAddress};
 pub use media::{CAMERA, MICROPHONE, Media};
 pub use peer::{KeyChanged, Peer, Unverified, Verified, Who};
+pub use reach::Path;
 pub use stats::{AudioStats, QualityLimitationReason, RemoteStats, Stats, TransportStats, VideoStats};
 
 /// Sources and sinks: files, tone, test card, and the traits for an app's own.

@@ -10,6 +10,8 @@ use crate::shared::Shared;
 use kring_core::contact::ContactKey;
 use kring_core::handshake::Pass;
 use kring_core::identity::PublicIdentity;
+use kring_core::mailbox::RelayHint;
+use kring_net::path::is_name;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -24,6 +26,7 @@ pub(crate) struct Met {
     identity: PublicIdentity,
     pub(crate) key: ContactKey,
     pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) relay: Option<RelayHint>,
 }
 
 /// Those of an endpoint's calls who are no contacts, the latest last.
@@ -53,6 +56,14 @@ impl Acquaintances {
         });
     }
 
+    fn relayed(&self, identity: &PublicIdentity, relay: &RelayHint) {
+        self.with(|all| {
+            if let Some(met) = all.iter_mut().find(|m| m.identity == *identity) {
+                met.relay = Some(relay.clone());
+            }
+        });
+    }
+
     pub(crate) fn get(&self, identity: &PublicIdentity) -> Option<Met> {
         self.with(|all| all.iter().find(|m| m.identity == *identity).cloned())
     }
@@ -66,13 +77,15 @@ impl Acquaintances {
 pub(crate) struct People {
     common: Arc<Common>,
     shared: Arc<Shared>,
-    from: SocketAddr,
+    from: Option<SocketAddr>,
     saving: Vec<JoinHandle<()>>,
 }
 
 impl People {
     /// For a call of an endpoint whose app wants contacts.
     pub(crate) fn new(common: &Arc<Common>, shared: &Arc<Shared>, from: SocketAddr) -> Option<People> {
+        // What stands for an address is no place to call.
+        let from = Some(from).filter(|from| !is_name(from));
         let (common, shared) = (common.clone(), shared.clone());
         common.offers_contacts.then(|| People { common, shared, from, saving: Vec::new() })
     }
@@ -92,6 +105,7 @@ impl People {
             return;
         }
         let addresses = home.contact_of(&peer.fingerprint()).map(|_| self.common.addresses());
+        let addresses = addresses.filter(|_| !self.common.relays.only());
         let offered = self.shared.core(|call| {
             let offered = call.offer_contact(&self.common.identity);
             if let Some(addresses) = addresses {
@@ -110,16 +124,25 @@ impl People {
         let (Some(peer), Some(key)) = (self.peer(), key) else { return };
         let contact = || self.common.home.contact_of(&peer.fingerprint());
         let known = contact().or_else(|| {
-            self.common.met.add(Met { identity: peer, key: key.clone(), addresses: vec![self.from] });
+            self.common.met.add(Met {
+                identity: peer,
+                key: key.clone(),
+                addresses: self.from.into_iter().collect(),
+                relay: None,
+            });
             // Somebody kept in this very moment would not find it there.
             contact()
         });
         let Some(contact) = known else {
             return self.shared.events.push(Event::Acquainted { contact: None });
         };
+        // Where this side waits is for its own contacts, as its addresses are.
+        if let Some(hint) = self.common.relays.hint_for(&self.common, &key) {
+            self.shared.core(|call| call.tell_relay(&hint));
+        }
         let (from, shared) = (self.from, self.shared.clone());
         self.save(move |home| {
-            home.renewed(&peer, key, &[from])?;
+            home.renewed(&peer, key, from.as_slice())?;
             shared.events.push(Event::Acquainted { contact: Some(contact.name) });
             Ok(())
         });
@@ -130,6 +153,13 @@ impl People {
         let Some(peer) = self.peer() else { return };
         self.common.met.reached(&peer, &addresses);
         self.save(move |home| home.reached(&peer, &addresses));
+    }
+
+    /// The other side says at which relay it waits.
+    pub(crate) fn relayed(&mut self, relay: RelayHint) {
+        let Some(peer) = self.peer() else { return };
+        self.common.met.relayed(&peer, &relay);
+        self.save(move |home| home.relayed(&peer, relay));
     }
 
     /// Writes on a thread where waiting for the disk harms nobody.

@@ -5,6 +5,7 @@
 use crate::clock::Clock;
 use crate::event::{End, Event, EventQueue};
 use crate::media::Media;
+use crate::reach::Path;
 use kring_core::call::{Call, Playout};
 use kring_core::control::Reason;
 use kring_core::passcode::Passcode;
@@ -51,6 +52,10 @@ pub(crate) struct Shared {
     pub(crate) spoken: Spoken,
     watched: Mutex<Watched>,
     filmed: Mutex<Filmed>,
+    /// Whether packets go through a relay.
+    relayed: AtomicBool,
+    /// The way has changed: what follows from it is to be set anew.
+    pub(crate) moved: AtomicBool,
     /// Bytes of pictures on their way to the thread that shows them.
     pub(crate) picture_bytes: AtomicUsize,
 }
@@ -133,6 +138,8 @@ impl Shared {
             spoken: Spoken::default(),
             watched: Mutex::default(),
             filmed: Mutex::default(),
+            relayed: AtomicBool::new(false),
+            moved: AtomicBool::new(false),
             picture_bytes: AtomicUsize::new(0),
         })
     }
@@ -188,6 +195,15 @@ impl Shared {
         self.core(|call| call.hang_up(reason));
         self.hang_up.notify_one();
         self.wake.notify_one();
+    }
+
+    /// How packets get to the other side.
+    pub(crate) fn path(&self) -> Path {
+        if self.relayed.load(Ordering::Relaxed) { Path::Relayed } else { Path::Direct }
+    }
+
+    pub(crate) fn set_path(&self, path: Path) {
+        self.relayed.store(path == Path::Relayed, Ordering::Relaxed);
     }
 
     pub(crate) fn stopped(&self) -> bool {

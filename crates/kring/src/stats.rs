@@ -1,6 +1,7 @@
 //! What a call counts, for apps: named and measured as in the W3C's webrtc-stats where it has a name for it
 //! (<https://www.w3.org/TR/webrtc-stats/>): times in s, rates in bit/s, serialised in camel case.
 
+use crate::reach::Path;
 use crate::shared::Shared;
 use kring_core::call::CallStats;
 use serde::Serialize;
@@ -26,6 +27,8 @@ pub struct Stats {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TransportStats {
+    /// How packets get to the other side. (No name in webrtc-stats.)
+    pub path: Path,
     /// Packets sent.
     pub packets_sent: u64,
     /// Bytes of these.
@@ -173,6 +176,7 @@ impl Stats {
         let count = |of: &std::sync::atomic::AtomicU64| of.load(Ordering::Relaxed);
         Stats {
             transport: TransportStats {
+                path: shared.path(),
                 packets_sent: call.datagrams_sent,
                 bytes_sent: call.bytes_sent,
                 packets_received: call.datagrams_received,

@@ -1,7 +1,7 @@
 //! `kring answer`: gives out a ticket and takes calls, one at a time. Nobody is let in whom no one let in: without a
 //! terminal to ask at and without `--accept all`, every call is declined.
 
-use crate::app::{App, tracks_json, tracks_text};
+use crate::app::{App, place, tracks_json, tracks_text};
 use crate::args::Accept;
 use crate::exit::{Exit, Failure};
 use crate::home;
@@ -37,6 +37,9 @@ pub(crate) async fn run(mut app: App, settings: Settings) -> Result<Exit, Failur
     let endpoint = app.endpoint(settings.contacts_only, settings.lobby)?;
     // A ticket names the identity, and so do contacts: it has to last.
     app.kept()?;
+    if let Err(error) = endpoint.relay_reached().await {
+        app.output.warn(format_args!("nobody can call through the relay yet: {error}"));
+    }
     let ticket = if settings.contacts_only { None } else { Some(issue(&endpoint, &settings)?) };
     // Before anybody can have the ticket.
     if let (Some(passcode), Some(ticket)) = (&settings.passcode, &ticket) {
@@ -216,7 +219,7 @@ impl Answering<'_> {
         let Ahead { call, recorder, meters } = self.ahead.take()?;
         let began = Instant::now();
         self.calls += 1;
-        let from = call.from().map(|from| from.to_string()).unwrap_or_default();
+        let from = call.from().map(place).unwrap_or_default();
         if call.peer().is_none() {
             let text = format!("somebody at {from} has the ticket and is answered at once");
             self.app.output.event("answered-ahead", json!({"from": from}), &text);
@@ -262,7 +265,7 @@ impl Answering<'_> {
     async fn take(&mut self, incoming: Incoming) -> Option<Stop> {
         let rang = Instant::now();
         let fingerprint = incoming.peer().fingerprint().to_string();
-        let from = incoming.from().to_string();
+        let from = place(incoming.from());
         let contact = incoming.contact().map(|contact| &*contact.name);
         let who = self.announce(&fingerprint, contact, incoming.name(), &from, incoming.tracks());
         match self.decide(&incoming, &who).await {
@@ -329,7 +332,7 @@ impl Answering<'_> {
     /// Somebody waits to be let in; gives the reason if the program should end meanwhile.
     async fn knocked(&mut self, mut knock: Knock) -> Option<Stop> {
         let output = &self.app.output;
-        let (peer, from) = (knock.peer(), knock.from().to_string());
+        let (peer, from) = (knock.peer(), place(knock.from()));
         let who = match knock.name() {
             "" => peer.fingerprint().to_string(),
             name => format!("\"{name}\" (unverified) {}", peer.fingerprint()),

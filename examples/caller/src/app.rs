@@ -64,7 +64,13 @@ impl App {
         }
         let lists = home::open(self.common.home.home.clone())?;
         let builder = Endpoint::builder().identity(loaded.identity).bind(self.common.bind);
-        let endpoint = builder.home(lists).contacts_only(contacts_only).lobby(lobby).build();
+        let builder = builder.home(lists).contacts_only(contacts_only).lobby(lobby);
+        let builder = builder.relay_only(self.common.relay_only);
+        let builder = match self.common.relay.clone() {
+            Some(relay) => builder.relay(relay),
+            None => builder,
+        };
+        let endpoint = builder.build();
         endpoint.map_err(|error| Failure::new(crate::exit::Exit::Bind, error))
     }
 
@@ -74,6 +80,11 @@ impl App {
             .take()
             .map_or(Ok(()), |thread| thread.join().unwrap_or_else(|p| std::panic::resume_unwind(p)))
     }
+}
+
+/// Where somebody is, in words.
+pub(crate) fn place(address: std::net::SocketAddr) -> String {
+    if kring::is_relayed(&address) { "a relay".into() } else { address.to_string() }
 }
 
 /// Somebody's tracks in words.

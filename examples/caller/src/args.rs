@@ -2,6 +2,7 @@
 
 use crate::exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use kring::RelayAddress;
 use kring::codec::ContentHint;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -113,6 +114,13 @@ pub(crate) struct Common {
     /// Listen at this address and port; port 0 is one that the system chooses
     #[arg(long, value_name = "ADDR:PORT", default_value_t = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))]
     pub(crate) bind: SocketAddr,
+    /// Listen at this relay as well, so that you can be called where no address of this machine is reached; the ticket names it. A PIN has
+    /// it be a relay with a certain key
+    #[arg(long, value_name = "HOST:PORT[#PIN]")]
+    pub(crate) relay: Option<RelayAddress>,
+    /// Call and be called through relays only, so that the other side does not learn your addresses
+    #[arg(long)]
+    pub(crate) relay_only: bool,
     /// End after so many seconds, counted from the program's start
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) run_for: Option<Duration>,

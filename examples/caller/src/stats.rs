@@ -113,6 +113,7 @@ pub(crate) fn line(clock: &Clock, now: Instant, state: &str, stats: &Stats, rate
     json!({
         "t": clock.epoch(now),
         "state": state,
+        "path": transport.path,
         "rtt_ms": transport.current_round_trip_time.map(ms),
         "sent_kbit": rates.sent_kbit,
         "received_kbit": rates.received_kbit,

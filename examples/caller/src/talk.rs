@@ -241,6 +241,10 @@ impl<'a> Talk<'a> {
                 let text = format!("WARNING: {why}; compare the safety number instead");
                 self.say("code-failed", json!({"why": why.to_string()}), &text);
             }
+            Event::Path(path) => {
+                let text = format!("packets go {path} now");
+                self.say("path", json!({"path": path}), &text);
+            }
             Event::Interrupted => {
                 self.state = "interrupted";
                 self.say("interrupted", Value::Null, "nothing is heard of the other side; waiting for it");

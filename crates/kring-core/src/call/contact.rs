@@ -9,6 +9,7 @@ use crate::control::Message;
 use crate::crypto::{CryptoError, Secret32, random_secret};
 use crate::handshake::Role;
 use crate::identity::Identity;
+use crate::mailbox::RelayHint;
 use crate::time::WallTime;
 use std::net::SocketAddr;
 use zeroize::Zeroize;
@@ -54,6 +55,13 @@ impl Call {
         }
     }
 
+    /// Tells the peer at which relay this side waits for it from now on. Without effect before the answer and the proof.
+    pub fn tell_relay(&mut self, hint: &RelayHint) {
+        if self.phase == Phase::Talking && self.peer().is_some() {
+            self.write(&Message::Relay(Box::new(hint.clone())));
+        }
+    }
+
     /// The new secret, once after [`Event::ContactKey`].
     pub fn take_contact_key(&mut self) -> Option<ContactKey> {
         self.contact.key.take()
@@ -76,6 +84,14 @@ impl Call {
             self.event(Event::Reach(addresses));
         } else {
             self.violation("addresses before the answer");
+        }
+    }
+
+    pub(super) fn peer_relay(&mut self, hint: Box<RelayHint>) {
+        if self.phase == Phase::Talking {
+            self.event(Event::Relay(hint));
+        } else {
+            self.violation("a relay before the answer");
         }
     }
 

@@ -24,6 +24,7 @@ mod send;
 #[cfg(all(test, feature = "aws-lc"))]
 mod tests;
 mod verification;
+mod ways;
 
 pub use door::{Door, DoorEvent};
 pub use receive::IncomingFrame;
@@ -38,12 +39,14 @@ use crate::crypto::CryptoError;
 use crate::handshake::{CallId, Claim, Line, Pass, Role};
 use crate::identity::PublicIdentity;
 use crate::keys::{OwnKeys, REPORT_TRACK};
+use crate::mailbox::RelayHint;
 use crate::media::audio::Bundler;
 use crate::media::{MediaKind, Packetiser};
 use crate::offer::{Offer, TrackInfo, TrackState};
 use crate::rate::{RateControl, Share};
 use crate::time::Time;
 use crate::verify::{Code, CodeFailure, Trust};
+use crate::ways::{SessionName, Ways};
 use door::Threshold;
 use outbox::Outbox;
 use pictures::Pictures;
@@ -143,6 +146,12 @@ pub enum Event {
     ContactKey,
     /// Where the peer says that it can be reached.
     Reach(Vec<SocketAddr>),
+    /// Where the peer may be found besides, in place of what it said before.
+    Ways(Box<Ways>),
+    /// The relay where the peer says that it waits for this side, in later calls.
+    Relay(Box<RelayHint>),
+    /// Callee: which of this side's sessions with a relay goes with this call.
+    Session(SessionName),
     /// The peer records, or has stopped. A modified program can record without saying so.
     PeerRecording(bool),
     /// Nothing has been heard of the peer for 1.5 s.

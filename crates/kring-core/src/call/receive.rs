@@ -215,6 +215,9 @@ impl Call {
             Message::Door(message) => self.door_message(now, message),
             Message::Contact(offer) => self.peer_contact(*offer),
             Message::Reach(addresses) => self.peer_reach(addresses),
+            Message::Ways(ways) => self.peer_ways(*ways),
+            Message::Session(name) => self.peer_session(name),
+            Message::Relay(hint) => self.peer_relay(hint),
             Message::Ringing | Message::Answer(_) | Message::Decline(_) => {
                 self.violation("an answer to what was not asked");
             }

@@ -5,13 +5,14 @@
 //! File: [`"kring ct"`](crate::kept) ‖ count (2) ‖ for each contact: length of the name in bytes (2) ‖ name ‖ fingerprint (20)
 //! ‖ flags (1: bit 0 identity known, 1 verified) ‖ identity (32, if known) ‖ since (8) ‖ last call (8, or 0) ‖ number of keys
 //! (2) ‖ for each: psk0 (32), generation (8), used (1), own Noise key (32), the contact's (32) ‖ length of the addresses
-//! (2) ‖ [addresses](crate::address) ‖ length of a ticket's body (2, 0 without) ‖ body; then the count of those who are blocked
+//! (2) ‖ [addresses](crate::address) and, last, a [relay](crate::mailbox) ‖ length of a ticket's body (2, 0 without) ‖ body; then the count of those who are blocked
 //! (2) ‖ for each: fingerprint (20), since (8).
 
 use super::{Blocked, Contact, ContactKey, Contacts, MAX_BLOCKED, MAX_CONTACTS, MAX_KEYS, check_name, same};
 use crate::address::{self, MAX_ADDRESSES};
 use crate::identity::{Fingerprint, PublicIdentity};
 use crate::kept::{self, KeptError, Reader};
+use crate::mailbox::RelayHint;
 use crate::offer::MAX_NAME;
 use crate::ticket::{MAX_TEXT, Ticket};
 use crate::time::WallTime;
@@ -72,6 +73,7 @@ impl Contacts {
 fn addresses(contact: &Contact) -> Vec<u8> {
     let mut out = Vec::new();
     contact.addresses.iter().for_each(|a| address::put(*a, &mut out));
+    contact.relay.iter().for_each(|relay| relay.put(&mut out));
     out
 }
 
@@ -135,11 +137,18 @@ fn decode(body: &mut Reader<'_>) -> Result<Contact, KeptError> {
         }
         contact.keys.push(key);
     }
-    let len = body.count(MAX_ADDRESSES * 20)?;
+    let len = body.count(MAX_ADDRESSES * 20 + 2 + 255)?;
     let mut fields = body.bytes(len)?;
     while let Some((&[kind, len], rest)) = fields.split_first_chunk::<2>() {
         let (value, rest) = rest.split_at_checked(len.into()).ok_or(KeptError::Malformed)?;
         fields = rest;
+        if contact.relay.is_some() {
+            return Err(KeptError::Malformed);
+        }
+        contact.relay = RelayHint::read(kind, value).map_err(|_| KeptError::Malformed)?;
+        if contact.relay.is_some() {
+            continue;
+        }
         let address = address::read(kind, value).ok().flatten().ok_or(KeptError::Malformed)?;
         if contact.addresses.len() >= MAX_ADDRESSES || contact.addresses.contains(&address) {
             return Err(KeptError::Malformed);

@@ -9,6 +9,7 @@
 //! ```
 
 use crate::crypto::{Secret32, kdf};
+use crate::identity::Identity;
 use crate::kept::{KeptError, Reader};
 use std::fmt;
 use zeroize::Zeroizing;
@@ -66,6 +67,14 @@ impl ContactKey {
     pub fn id(&self) -> ContactKeyId {
         let hash = kdf::hash("kring contact key id", &[&*self.psk0]);
         ContactKeyId(hash[..8].try_into().expect("8 of 32 bytes"))
+    }
+
+    /// The secret half (an Ed25519 seed) of the mailbox at a relay where this side waits for the contact, for as long as it holds this
+    /// secret; `None` if it is of another identity. It comes of the device's Noise key, so that it need not be kept.
+    #[must_use]
+    pub fn mailbox_seed(&self, identity: &Identity) -> Option<Secret32> {
+        let secret = identity.noise_key_of(&self.own_noise)?.secret();
+        Some(kdf::extract_expand(&self.id().0, &*secret, "kring contact mailbox"))
     }
 
     pub(crate) fn psk0(&self) -> &Secret32 {

@@ -15,6 +15,7 @@ pub(crate) use message::{ContactOffer, decode_reach, encode_reach};
 
 use crate::address::MAX_ADDRESSES;
 use crate::identity::{Fingerprint, PublicIdentity};
+use crate::mailbox::RelayHint;
 use crate::offer::{MAX_NAME, steers};
 use crate::ticket::Ticket;
 use crate::time::WallTime;
@@ -40,6 +41,8 @@ pub struct Contact {
     /// The latest generation first.
     keys: Vec<ContactKey>,
     addresses: Vec<SocketAddr>,
+    /// Where they wait besides.
+    relay: Option<RelayHint>,
     /// For the first call.
     ticket: Option<Ticket>,
 }
@@ -55,6 +58,7 @@ impl Contact {
             last_call: None,
             keys: Vec::new(),
             addresses: Vec::new(),
+            relay: None,
             ticket: None,
         }
     }
@@ -99,6 +103,12 @@ impl Contact {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The relay where they wait for this side, if they have told one, or their ticket has.
+    #[must_use]
+    pub fn relay(&self) -> Option<&RelayHint> {
+        self.relay.as_ref()
     }
 
     /// The ticket by which they were added, until there is something better.
@@ -207,6 +217,7 @@ impl Contacts {
         let contact = self.place(name, ticket.fingerprint(), now)?;
         contact.addresses.clear();
         contact.reached(ticket.addresses());
+        contact.relay = ticket.relay().cloned();
         contact.ticket = Some(ticket);
         Ok(())
     }
@@ -279,6 +290,13 @@ impl Contacts {
     pub fn reached(&mut self, identity: &PublicIdentity, addresses: &[SocketAddr]) {
         if let Some(contact) = self.of_mut(&identity.fingerprint()) {
             contact.reached(addresses);
+        }
+    }
+
+    /// Where a contact waits for this side besides, from now on; without effect for anybody else.
+    pub fn relayed(&mut self, identity: &PublicIdentity, relay: RelayHint) {
+        if let Some(contact) = self.of_mut(&identity.fingerprint()) {
+            contact.relay = Some(relay);
         }
     }
 

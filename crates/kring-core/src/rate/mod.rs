@@ -164,6 +164,8 @@ pub struct RateControl {
     link_loss: f64,
     pooled: (f64, f64),
     thawed: Option<Time>,
+    /// When the path last changed: what was sent before tells nothing of this one.
+    changed: Time,
     /// The highest estimate of the last second, and when it was that.
     held_estimate: (f64, Time),
     /// Reports taken, and the time between them, smoothed.
@@ -201,6 +203,7 @@ impl RateControl {
             link_loss: 0.0,
             pooled: (0.0, 0.0),
             thawed: None,
+            changed: now,
             held_estimate: (START_RATE, now),
             reports: 0,
             reports_apart: Duration::from_millis(100),
@@ -270,11 +273,14 @@ impl RateControl {
                 self.estimate = self.estimate.max(RESUMED * self.spoken);
             }
         }
-        if let Some(sample) = news.round_trip {
+        let here = |sent: Time| sent >= self.changed;
+        let (received, judged) = (&news.received, &news.judged);
+        let latest = received.iter().map(|packet| packet.sent).max().is_some_and(here);
+        if let Some(sample) = news.round_trip.filter(|_| latest) {
             let before = self.round_trip.filter(|_| self.reports > 1);
             self.round_trip = Some(before.map_or(sample, |srtt| (srtt * 7 + sample) / 8));
         }
-        for packet in &news.received {
+        for packet in received.iter().filter(|packet| here(packet.sent)) {
             let delay = packet.arrival - packet.sent.as_micros() as i64;
             self.queue.add(packet.arrival, delay);
             self.trend.add(packet.sent, packet.arrival);
@@ -283,7 +289,7 @@ impl RateControl {
         }
         let mut observed = false;
         self.loss.regain(news.regained);
-        for packet in &news.judged {
+        for packet in judged.iter().filter(|packet| here(packet.sent)) {
             self.prober.judged(packet);
             observed |= self.loss.add(packet);
         }
@@ -548,6 +554,7 @@ impl RateControl {
 
     /// The path below has changed: all that is known of it is void.
     pub fn path_changed(&mut self, now: Time) {
+        self.changed = now;
         self.thaw(now);
         self.queue.reset();
         self.loss.reset();

@@ -98,7 +98,8 @@ fn transport() -> TransportConfig {
 /// A [`BindError`].
 pub fn quic_server(key: &RelayKey) -> Result<ServerConfig, BindError> {
     let (tls, _) = tls::server(ALPN, &key.0)?;
-    let crypto = QuicServerConfig::with_initial(Arc::new(tls), tls::initial()?).map_err(|_| tls::no_initial_suite())?;
+    let crypto = QuicServerConfig::with_initial(Arc::new(tls), tls::initial()?)
+        .map_err(|_| tls::no_initial_suite())?;
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
     config.transport_config(Arc::new(transport()));
     Ok(config)
@@ -114,7 +115,8 @@ pub fn tls_server(key: &RelayKey) -> Result<rustls::ServerConfig, BindError> {
 
 pub(crate) fn quic_client(pin: Option<Pin>) -> Result<ClientConfig, BindError> {
     let tls = tls::client(ALPN, pin.map(|pin| pin.0))?;
-    let crypto = QuicClientConfig::with_initial(Arc::new(tls), tls::initial()?).map_err(|_| tls::no_initial_suite())?;
+    let crypto = QuicClientConfig::with_initial(Arc::new(tls), tls::initial()?)
+        .map_err(|_| tls::no_initial_suite())?;
     let mut config = ClientConfig::new(Arc::new(crypto));
     config.transport_config(Arc::new(transport()));
     Ok(config)

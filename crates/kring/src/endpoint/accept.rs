@@ -14,6 +14,7 @@ use kring_core::call::{Call as Core, own_dial_wins};
 use kring_core::control::Reason;
 use kring_core::handshake::{Accept, Binding, DEADLINE, EXPORTER_LABEL, HandshakeError, Pass, Progress};
 use kring_core::offer::Offer;
+use kring_net::path::is_name;
 use kring_net::{Connection, RecvStream, SendStream};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
@@ -25,6 +26,11 @@ const CHUNK: usize = 4096;
 pub(super) async fn accept_all(common: Arc<Common>, ringing: mpsc::Sender<Incoming>) {
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     while let Some(incoming) = common.net.accept().await {
+        // To answer at an address would tell where this side is.
+        if common.relays.only() && !is_name(&incoming.remote_address()) {
+            incoming.ignore();
+            continue;
+        }
         if handshakes.available_permits() < SCARCE && !incoming.is_validated() {
             incoming.validate();
             continue;
@@ -106,9 +112,9 @@ async fn shake(common: &Arc<Common>, connection: Connection) -> Option<(Establis
                         Ok(mut call) => {
                             call.assume_rate(now, connection.carried(), connection.rtt());
                             let common = common.clone();
-                            let (call, expected) = (Box::new(call), None);
+                            let (call, expected, relay) = (Box::new(call), None, None);
                             return Some((
-                                Established { connection, send, recv, call, expected, common },
+                                Established { connection, send, recv, call, expected, relay, common },
                                 None,
                             ));
                         }
@@ -168,7 +174,8 @@ async fn answer_ahead(
     bytes.extend(call.poll_stream().into_iter().flatten());
     send.write_all(&bytes).await.ok()?;
     let call = Box::new(call);
-    Some(Established { connection, send, recv, call, expected: None, common: common.clone() })
+    let (expected, relay, common) = (None, None, common.clone());
+    Some(Established { connection, send, recv, call, expected, relay, common })
 }
 
 /// Hands a call to whoever has consented to it.

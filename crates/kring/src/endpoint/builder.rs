@@ -2,6 +2,7 @@
 
 use super::accept::accept_all;
 use super::door::Doors;
+use super::relays::{Relays, keep_listening};
 use super::{Common, Door, Endpoint, Inner, MAX_RINGING};
 use crate::clock::{Clock, wall};
 use crate::dial::Dials;
@@ -13,6 +14,7 @@ use kring_core::crypto::{Provider, default_provider};
 use kring_core::handshake::Acceptor;
 use kring_core::identity::Identity;
 use kring_net::BindError;
+use kring_net::relay::RelayAddress;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,6 +29,8 @@ pub struct EndpointBuilder {
     pub(super) home: Option<Home>,
     pub(super) contacts_only: bool,
     pub(super) lobby: bool,
+    pub(super) relay: Option<RelayAddress>,
+    pub(super) relay_only: bool,
     #[cfg(feature = "simulation")]
     pub(super) simulation: Option<crate::simulation::Simulation>,
 }
@@ -65,6 +69,20 @@ impl EndpointBuilder {
     /// and only those wait whose passcode was guessed too often.
     pub fn lobby(mut self, lobby: bool) -> EndpointBuilder {
         self.lobby = lobby;
+        self
+    }
+
+    /// Listens at this relay as well, and names it in tickets, so that it can be called where no address of this machine is reached.
+    /// The relay is trusted with nothing: it sees addresses, sizes and times.
+    pub fn relay(mut self, relay: RelayAddress) -> EndpointBuilder {
+        self.relay = Some(relay);
+        self
+    }
+
+    /// Calls go through relays only: the other side does not learn this side's addresses, which stand in no ticket either, nor
+    /// is anybody called at an address. Without a [`relay`](EndpointBuilder::relay) nobody can call here. Default: false.
+    pub fn relay_only(mut self, relay_only: bool) -> EndpointBuilder {
+        self.relay_only = relay_only;
         self
     }
 
@@ -121,6 +139,7 @@ impl EndpointBuilder {
             offers_contacts: self.home.is_some(),
             home: self.home.unwrap_or_else(Home::in_memory),
             met: Acquaintances::default(),
+            relays: Relays::new(&net, self.relay, self.relay_only),
             identity,
             provider,
             net,
@@ -129,6 +148,7 @@ impl EndpointBuilder {
             dials: Dials::default(),
             standing: Standing::default(),
         });
+        tokio::spawn(keep_listening(Arc::downgrade(&shared)));
         let accepting = tokio::spawn(accept_all(shared.clone(), ringing));
         Ok(Endpoint {
             inner: Arc::new(Inner {

@@ -5,6 +5,7 @@ mod builder;
 mod door;
 mod incoming;
 mod people;
+mod relays;
 
 pub use builder::EndpointBuilder;
 pub use door::Knock;
@@ -52,6 +53,7 @@ pub(crate) struct Common {
     /// Whether the app has said where contacts are kept.
     pub(crate) offers_contacts: bool,
     pub(crate) met: Acquaintances,
+    pub(crate) relays: relays::Relays,
     doors: door::Doors,
     door: Mutex<Door>,
 }
@@ -101,6 +103,11 @@ impl Common {
     }
 }
 
+/// Why a relay is not reached.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct RelayError(String);
+
 struct Inner {
     common: Arc<Common>,
     incoming: tokio::sync::Mutex<mpsc::Receiver<Incoming>>,
@@ -132,6 +139,8 @@ impl Endpoint {
             home: None,
             contacts_only: false,
             lobby: false,
+            relay: None,
+            relay_only: false,
             #[cfg(feature = "simulation")]
             simulation: None,
         }
@@ -211,6 +220,23 @@ impl Endpoint {
     /// the future loses nobody.
     pub async fn knock(&self) -> Option<Knock> {
         self.inner.knocks.lock().await.recv().await
+    }
+
+    /// Waits until the relay at which this endpoint listens is reached. Without one, that is at once.
+    ///
+    /// # Errors
+    /// Why it is not; it is tried again and again all the same.
+    pub async fn relay_reached(&self) -> Result<(), RelayError> {
+        match self.common().relays.own() {
+            Some(own) => own.reached().await.map_err(|error| RelayError(error.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    /// Says that the network has changed, or that the machine has slept: calls look for other ways at once. What this machine's
+    /// addresses tell is noticed without it, within 200 ms.
+    pub fn network_changed(&self) {
+        self.common().net.network_changed();
     }
 
     /// How many strangers and broken handshakes were dropped.

@@ -47,8 +47,13 @@ impl Endpoint {
         one_use: bool,
     ) -> Result<Ticket, HomeError> {
         let common = self.common();
-        let ticket = Ticket::issue(&common.identity, addresses, wall().after(lifetime), &*common.provider)?;
-        common.home.issue(&ticket, one_use)?;
+        let (issued, ends) = (wall(), wall().after(lifetime));
+        let relay = common.relays.hint(common, issued, ends);
+        let addresses = if common.relays.only() { &[] } else { addresses };
+        let (identity, provider) = (&common.identity, &*common.provider);
+        let ticket = Ticket::issue_with(identity, addresses, relay.as_ref(), ends, provider)?;
+        common.home.issue(&ticket, one_use, issued)?;
+        super::relays::listen(common);
         Ok(ticket)
     }
 
@@ -81,6 +86,9 @@ impl Endpoint {
         // The two may have agreed while that was being saved.
         if let Some(met) = common.met.get(peer).filter(|_| lacks_key) {
             common.home.renewed(peer, met.key, &met.addresses)?;
+        }
+        if let Some(relay) = common.met.get(peer).and_then(|met| met.relay) {
+            common.home.relayed(peer, relay)?;
         }
         common.met.forget(peer);
         Ok(())

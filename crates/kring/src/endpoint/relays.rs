@@ -1,0 +1,130 @@
+//! The relays of an endpoint: the one at which it listens, and those of whom it dials.
+//!
+//! Guarantee: it listens for the holders of live tickets and for contacts only, and stops when a ticket ends or is revoked, or a contact is
+//! removed or blocked; the relay is told
+//! mailboxes, which say nothing of who listens there.
+
+use super::Common;
+use crate::clock::wall;
+use kring_core::contact::{Contact, ContactKey};
+use kring_core::crypto::Secret32;
+use kring_core::mailbox::{RelayHint, mailbox_of, new_mailbox};
+use kring_core::time::WallTime;
+use kring_net::path::{Link, Station};
+use kring_net::relay::{Pin, RelayAddress};
+use std::cmp::Reverse;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Mailboxes of tickets, the latest, and of contacts' secrets, of those with whom one talked last; a relay takes 64 from one client.
+const MAX_TICKETS: usize = 16;
+const MAX_SECRETS: usize = 48;
+/// Relays of others that are kept up.
+const MAX_OTHERS: usize = 4;
+/// How often it is looked whether tickets have come or gone.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// See the module.
+pub(crate) struct Relays {
+    own: Option<Station>,
+    others: Mutex<Vec<Station>>,
+    only: bool,
+}
+
+impl Relays {
+    pub(super) fn new(net: &kring_net::Endpoint, own: Option<RelayAddress>, only: bool) -> Relays {
+        Relays { own: own.map(|relay| net.station(relay)), others: Mutex::default(), only }
+    }
+
+    /// Whether calls go through relays only.
+    pub(crate) fn only(&self) -> bool {
+        self.only
+    }
+
+    pub(super) fn own(&self) -> Option<&Station> {
+        self.own.as_ref()
+    }
+
+    /// The relay, as a ticket that is given out now names it.
+    pub(super) fn hint(&self, common: &Common, issued: WallTime, ends: WallTime) -> Option<RelayHint> {
+        self.with_mailbox(new_mailbox(&common.identity, issued, ends))
+    }
+
+    /// The relay, as a contact is told of it who has that secret.
+    pub(crate) fn hint_for(&self, common: &Common, key: &ContactKey) -> Option<RelayHint> {
+        self.with_mailbox(mailbox_of(&key.mailbox_seed(&common.identity)?))
+    }
+
+    fn with_mailbox(&self, mailbox: [u8; 32]) -> Option<RelayHint> {
+        let relay = self.own.as_ref()?.relay();
+        let pin = relay.pin().map(|Pin(pin)| pin);
+        let address = relay.clone().with_pin(None).to_string();
+        // A name that is too long for a ticket serves nobody.
+        RelayHint::new(&address, pin, mailbox).ok()
+    }
+
+    /// A session with whoever gave out a ticket that names `relay`.
+    pub(crate) async fn dial(&self, net: &kring_net::Endpoint, relay: &RelayHint) -> Result<Link, String> {
+        let address: RelayAddress = relay.address().parse().map_err(|error| format!("{error}"))?;
+        let address = address.with_pin(relay.pin().copied().map(Pin));
+        let station = self.station(net, &address);
+        station.dial(*relay.mailbox()).await.map_err(|error| format!("through {}: {error}", relay.address()))
+    }
+
+    fn station(&self, net: &kring_net::Endpoint, relay: &RelayAddress) -> Station {
+        if let Some(own) = self.own.as_ref().filter(|own| own.relay() == relay) {
+            return own.clone();
+        }
+        let mut others = self.others.lock().expect("nothing panics with this lock held");
+        if let Some(known) = others.iter().find(|station| station.relay() == relay) {
+            return known.clone();
+        }
+        if others.len() == MAX_OTHERS {
+            others.remove(0);
+        }
+        others.push(net.station(relay.clone()));
+        others[others.len() - 1].clone()
+    }
+}
+
+/// Listens for the holders of live tickets, and for contacts.
+pub(super) fn listen(common: &Common) {
+    let Some(own) = common.relays.own() else { return };
+    let now = wall();
+    let seeds: Vec<Secret32> = common.home.read(|book| {
+        let live = book.tickets.iter().filter(|ticket| ticket.expires() > now);
+        let mut seeds: Vec<_> = live.filter_map(|ticket| ticket.mailbox_seed(&common.identity)).collect();
+        seeds.drain(..seeds.len().saturating_sub(MAX_TICKETS));
+        let mut contacts: Vec<&Contact> = book.contacts.iter().collect();
+        contacts.sort_by_key(|contact| Reverse(contact.last_call()));
+        let secrets = contacts.into_iter().flat_map(Contact::keys);
+        seeds.extend(secrets.filter_map(|key| key.mailbox_seed(&common.identity)).take(MAX_SECRETS));
+        seeds
+    });
+    own.listen(seeds);
+}
+
+/// Does so whenever tickets come or go, until the endpoint is gone.
+pub(super) async fn keep_listening(common: Weak<Common>) {
+    let mut known = None;
+    loop {
+        {
+            let Some(common): Option<Arc<Common>> = common.upgrade() else { return };
+            if common.relays.own().is_none() {
+                return;
+            }
+            // The end of a ticket changes nothing in the list.
+            let live = common.home.read(|book| {
+                let now = wall();
+                book.tickets.iter().filter(|ticket| ticket.expires() > now).count()
+            });
+            let version = Some((common.home.version(), live));
+            if version != known {
+                known = version;
+                listen(&common);
+            }
+        }
+        sleep(LOOK).await;
+    }
+}
