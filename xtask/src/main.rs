@@ -1,4 +1,4 @@
-//! The repository's tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask lint`, `cargo xtask vectors`.
+//! The repository's tasks: `cargo xtask demo`, `test`, `lint`, `features`, `api`, `vectors`.
 //!
 //! A task first says what it lacks on this machine and, if allowed, installs it; then it runs, shows each step
 //! with its time, and ends in a summary. Exit codes: 0 well, 1 something failed, 2 wrong command line,
@@ -7,9 +7,11 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 #![forbid(unsafe_code)]
 
+mod api;
 mod demo;
 mod draw;
 mod failure;
+mod features;
 mod lint;
 mod measure;
 mod needs;
@@ -34,8 +36,14 @@ cargo xtask test [--yes] [-- ARGUMENTS FOR NEXTEST]
     All tests: cargo nextest, then the examples in the documentation.
 
 cargo xtask lint [--yes]
-    Format, clippy, documentation, dependencies (cargo-deny), spelling (typos, if installed), and that the
-    crates which promise it forbid unsafe code.
+    Format, clippy, documentation, dependencies (cargo-deny), spelling (typos, if installed), the public
+    API, and that the crates which promise it forbid unsafe code.
+
+cargo xtask features
+    Checks that each feature of `kring` compiles alone, and that none does.
+
+cargo xtask api [--check]
+    Writes docs/public-api anew, the listing of what is promised; with --check compares it, as lint does.
 
 cargo xtask vectors
     Writes docs/test-vectors anew from what the code does; `test` compares them.
@@ -44,6 +52,9 @@ cargo xtask vectors
 Exit codes: 0 well, 1 something failed, 2 wrong command line, 3 something has to be installed first.";
 
 fn main() -> ExitCode {
+    if let Some(code) = api::stand_in() {
+        return code;
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -59,6 +70,8 @@ fn run() -> Result<(), Failure> {
         Some(Value(task)) if task == "demo" => demo::run(demo::Options::parse(line)?),
         Some(Value(task)) if task == "test" => test::run(test::Options::parse(line)?),
         Some(Value(task)) if task == "lint" => lint::run(lint::Options::parse(line)?),
+        Some(Value(task)) if task == "features" => features::run(line),
+        Some(Value(task)) if task == "api" => api::run(line),
         Some(Value(task)) if task == "vectors" => vectors::run(line),
         None | Some(Short('h') | Long("help")) => {
             println!("{HELP}");
@@ -69,7 +82,7 @@ fn run() -> Result<(), Failure> {
             Ok(())
         }
         Some(Value(task)) => Err(Failure::usage(format!(
-            "expected demo, test, lint or vectors, got {task:?}; `cargo xtask` lists the tasks"
+            "expected demo, test, lint, features, api or vectors, got {task:?}; `cargo xtask` lists the tasks"
         ))),
         Some(other) => Err(other.unexpected().into()),
     }

@@ -8,6 +8,7 @@ use crate::error::{SinkError, SourceError};
 
 /// What a read of sound gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Captured {
     /// When sample 0 of the block was captured.
     pub at: Instant,
@@ -15,8 +16,17 @@ pub struct Captured {
     pub ended: bool,
 }
 
+impl Captured {
+    /// A block whose sample 0 was captured `at` this time; `ended` if nothing follows.
+    #[must_use]
+    pub const fn new(at: Instant, ended: bool) -> Self {
+        Self { at, ended }
+    }
+}
+
 /// What a block that is played is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Played {
     /// Nothing has come yet, or nothing is to be heard: silence.
     Waiting,

@@ -93,11 +93,23 @@ impl Call {
         self.tell(MICROPHONE, muted);
     }
 
+    /// Whether this side's microphone is muted.
+    #[must_use]
+    pub fn is_microphone_muted(&self) -> bool {
+        self.shared.microphone_muted.load(Ordering::Relaxed)
+    }
+
     /// Switches this side's camera off or on; the other side is told.
     pub fn mute_camera(&self, muted: bool) {
         self.shared.camera_muted.store(muted, Ordering::Relaxed);
         self.shared.camera_keyframe.store(true, Ordering::Relaxed);
         self.tell(CAMERA, muted);
+    }
+
+    /// Whether this side's camera is off.
+    #[must_use]
+    pub fn is_camera_muted(&self) -> bool {
+        self.shared.camera_muted.load(Ordering::Relaxed)
     }
 
     fn tell(&self, track: u8, muted: bool) {

@@ -5,6 +5,7 @@
 use crate::clock::Clock;
 use crate::event::{End, Event, EventQueue};
 use crate::media::Media;
+use crate::switch::Switches;
 use kring_core::call::{Call, Playout};
 use kring_core::control::Reason;
 use kring_core::passcode::Passcode;
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) camera_keyframe: AtomicBool,
     pub(crate) microphone_muted: AtomicBool,
     pub(crate) camera_muted: AtomicBool,
+    pub(crate) switches: Switches,
     pub(crate) played: Played,
     pub(crate) spoken: Spoken,
     watched: Mutex<Watched>,
@@ -129,6 +131,7 @@ impl Shared {
             camera_keyframe: AtomicBool::new(false),
             microphone_muted: AtomicBool::new(false),
             camera_muted: AtomicBool::new(false),
+            switches: Switches::default(),
             played: Played::default(),
             spoken: Spoken::default(),
             watched: Mutex::default(),

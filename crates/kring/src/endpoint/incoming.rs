@@ -63,6 +63,7 @@ impl Incoming {
 
     /// Takes the call.
     pub fn answer(mut self, media: Media) -> Call {
+        self.shared.switches.begin_with(&media);
         *self.shared.answer.lock().expect("nothing panics with this lock held") = Some(Box::new(media));
         self.shared.wake.notify_one();
         self.call.take().expect("taken only here and in drop")

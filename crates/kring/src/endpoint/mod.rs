@@ -179,6 +179,7 @@ impl Endpoint {
 
     fn dial_target(&self, target: Target, expected: Option<Pin>, media: Media) -> Call {
         let shared = Shared::new(self.common().clock);
+        shared.switches.begin_with(&media);
         let dialling =
             crate::dial::dial(self.common().clone(), shared.clone(), target, expected, Box::new(media));
         let task = tokio::spawn(dialling);
@@ -198,6 +199,7 @@ impl Endpoint {
     /// Has to be called within a tokio runtime.
     pub fn answer_next(&self, media: Media) -> Call {
         let shared = Shared::new(self.common().clock);
+        shared.switches.begin_with(&media);
         let waiting = standing::answer(self.common(), shared.clone(), Box::new(media));
         Call::new(shared, tokio::spawn(waiting))
     }

@@ -1,6 +1,6 @@
 //! Voice out: capture → encode → seal and queue, as the network allows from one frame to the next.
 
-use super::stopped;
+use super::{revive, stopped};
 use crate::media::MICROPHONE;
 use crate::shared::Shared;
 use kring_capture::{AudioSource, Consent};
@@ -24,16 +24,32 @@ pub(super) struct Speak {
 
 impl Speak {
     pub(super) fn run(mut self, shared: &Shared) {
-        let why = self.send(shared);
-        self.source.stop();
-        if let Some(why) = why {
-            shared.core(|call| call.set_track_state(MICROPHONE, TrackState::Ended));
-            shared.wake.notify_one();
-            stopped(shared, "microphone", why);
+        if let Some(chosen) = shared.switches.microphone.take() {
+            self.source = chosen;
+        }
+        loop {
+            let why = self.send(shared);
+            self.source.stop();
+            let next = match why {
+                Some(why) => self.another(why, shared),
+                None => shared.switches.microphone.take(),
+            };
+            let Some(next) = next else { return };
+            (self.source, self.at) = (next, Instant::now());
         }
     }
 
-    /// Sends until the call ends; else says why it stopped.
+    /// Says why the source stopped, and waits for another one.
+    fn another(&self, why: String, shared: &Shared) -> Option<Box<dyn AudioSource>> {
+        shared.core(|call| call.set_track_state(MICROPHONE, TrackState::Ended));
+        shared.wake.notify_one();
+        stopped(shared, "microphone", why);
+        let next = shared.switches.microphone.wait(shared, || {})?;
+        revive(shared, MICROPHONE, &shared.microphone_muted);
+        Some(next)
+    }
+
+    /// Sends until the call ends or there is another source; else says why it stopped.
     fn send(&mut self, shared: &Shared) -> Option<String> {
         let settings = AudioSettings { duration: FrameDuration::Ms10, ..AudioSettings::default() };
         let mut encoder = match self.codec.encoder(&settings) {
@@ -45,7 +61,7 @@ impl Speak {
         }
         let (mut block, mut packet) = (Vec::new(), Vec::new());
         let mut followed = None;
-        while !shared.stopped() {
+        while !shared.stopped() && !shared.switches.microphone.waits() {
             let plan = self.planner.update(shared.clock.now(), &self.network(shared));
             if followed != Some(plan) {
                 followed = Some(plan);
