@@ -1,6 +1,6 @@
 //! A speaker and a view that keep what they are given in files, for bots and recorders.
 //!
-//! Who uses them records: [the other side is to be told](https://docs.rs/kring) by `Media::recording`.
+//! Who uses them records, and says so to the other side: in `kring`, by `Media::recording`.
 
 use std::path::Path;
 use std::time::Instant;

@@ -17,6 +17,22 @@ use tokio::task::JoinHandle;
 ///
 /// Dropping it hangs up at once: devices close, and the other side is told in the background. To wait until that is
 /// done, [`hang_up`](Call::hang_up).
+///
+/// ```no_run
+/// # async fn follow(call: kring::Call) {
+/// use kring::Event;
+///
+/// while let Some(event) = call.next_event().await {
+///     match event {
+///         Event::Code(code) => println!("read this to each other: {code}"),
+///         Event::PeerTracks(tracks) => println!("they send {} tracks", tracks.len()),
+///         Event::MediaStopped { what, why } => println!("the {what} is gone: {why}"),
+///         Event::Ended(end) => println!("{end}"),
+///         _ => {}
+///     }
+/// }
+/// # }
+/// ```
 #[must_use = "dropping a call hangs up"]
 pub struct Call {
     pub(crate) shared: Arc<Shared>,

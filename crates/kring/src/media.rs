@@ -17,6 +17,21 @@ const EVERYONE_RECEIVES: [&str; 2] = ["opus", "h264"];
 /// listens to nobody.
 ///
 /// A source opens its device only with `consent` that covers it, and only once the call is answered.
+///
+/// ```
+/// use kring::Media;
+/// use kring::capture::{Consent, TestCard, Tone};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let media = Media::new(Consent::to_nothing())
+///     .name("Anna")
+///     .microphone(Tone::new().frequency(600.0))
+///     .camera(TestCard::new(640, 360, 30.0)?)
+///     .max_rate(1_000_000);
+/// # drop(media);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Media {
     pub(crate) consent: Consent,

@@ -1,14 +1,14 @@
 //! Other devices in a call that is under way: a headset that was plugged in, a file after the microphone.
 //!
-//! Guarantee: of several on their way to the same thread the last one wins; a source opens with the consent that the call was
-//! begun with, and only once media flows.
+//! Guarantee: of several on their way to the same thread the last one wins; a source opens with the consent that came with it or
+//! that the call was begun with, and only once media flows.
 
 use crate::call::Call;
 use crate::media::Media;
 use crate::shared::Shared;
-use kring_capture::{AudioSink, AudioSource, VideoSink, VideoSource};
-use std::sync::Mutex;
+use kring_capture::{AudioSink, AudioSource, Consent, VideoSink, VideoSource};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How soon a thread without a device notices another one, or the end of the call.
@@ -28,23 +28,26 @@ pub enum SwitchError {
     },
 }
 
-/// What a thread takes up next.
-pub(crate) struct Slot<T: ?Sized>(Mutex<Option<Box<T>>>);
+/// A source with the consent that came with it; without one, the call's holds.
+pub(crate) type Chosen<T> = (Box<T>, Option<Arc<Consent>>);
 
-impl<T: ?Sized> Default for Slot<T> {
+/// What a thread takes up next.
+pub(crate) struct Slot<T>(Mutex<Option<T>>);
+
+impl<T> Default for Slot<T> {
     fn default() -> Slot<T> {
         Slot(Mutex::new(None))
     }
 }
 
-impl<T: ?Sized> Slot<T> {
-    fn put(&self, next: Box<T>) {
+impl<T> Slot<T> {
+    fn put(&self, next: T) {
         let before = self.0.lock().expect("nothing panics with this lock held").replace(next);
         // Outside of the lock: it is the app's own.
         drop(before);
     }
 
-    pub(crate) fn take(&self) -> Option<Box<T>> {
+    pub(crate) fn take(&self) -> Option<T> {
         self.0.lock().expect("nothing panics with this lock held").take()
     }
 
@@ -54,7 +57,7 @@ impl<T: ?Sized> Slot<T> {
     }
 
     /// Waits for something to be taken; `None` once the call is over.
-    pub(crate) fn wait(&self, shared: &Shared, mut meanwhile: impl FnMut()) -> Option<Box<T>> {
+    pub(crate) fn wait(&self, shared: &Shared, mut meanwhile: impl FnMut()) -> Option<T> {
         while !shared.stopped() {
             if let Some(next) = self.take() {
                 return Some(next);
@@ -69,10 +72,10 @@ impl<T: ?Sized> Slot<T> {
 /// All that a call's threads may be given.
 #[derive(Default)]
 pub(crate) struct Switches {
-    pub(crate) microphone: Slot<dyn AudioSource>,
-    pub(crate) camera: Slot<dyn VideoSource>,
-    pub(crate) speaker: Slot<dyn AudioSink>,
-    pub(crate) view: Slot<dyn VideoSink>,
+    pub(crate) microphone: Slot<Chosen<dyn AudioSource>>,
+    pub(crate) camera: Slot<Chosen<dyn VideoSource>>,
+    pub(crate) speaker: Slot<Box<dyn AudioSink>>,
+    pub(crate) view: Slot<Box<dyn VideoSink>>,
     sends_sound: AtomicBool,
     sends_pictures: AtomicBool,
 }
@@ -97,7 +100,7 @@ impl Call {
     /// [`SwitchError::NoTrack`] if the call was begun without a microphone.
     pub fn switch_microphone(&self, source: impl AudioSource + 'static) -> Result<(), SwitchError> {
         self.has(&self.shared.switches.sends_sound, "microphone")?;
-        self.shared.switches.microphone.put(Box::new(source));
+        self.shared.switches.microphone.put((Box::new(source), None));
         Ok(())
     }
 
@@ -108,7 +111,7 @@ impl Call {
     /// [`SwitchError::NoTrack`] if the call was begun without a camera.
     pub fn switch_camera(&self, source: impl VideoSource + 'static) -> Result<(), SwitchError> {
         self.has(&self.shared.switches.sends_pictures, "camera")?;
-        self.shared.switches.camera.put(Box::new(source));
+        self.shared.switches.camera.put((Box::new(source), None));
         Ok(())
     }
 
@@ -122,6 +125,43 @@ impl Call {
     /// [stopped](crate::Event::MediaStopped).
     pub fn switch_view(&self, sink: impl VideoSink + 'static) {
         self.shared.switches.view.put(Box::new(sink));
+    }
+
+    /// Takes over each source and sink that `media` has, in place of the one before. Sources open with the consent of `media`: that of
+    /// a person who switches the camera on in the middle of a call, say. What else is set on it means nothing here.
+    ///
+    /// ```no_run
+    /// use kring::capture::{Camera, Consent, Kind, VideoFormat};
+    /// use kring::{Call, Media};
+    ///
+    /// fn camera_on(call: &Call) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let camera = Camera::find(None, VideoFormat::new(640, 360, 30.0))?;
+    ///     call.switch(Media::new(Consent::to([Kind::Camera])).camera(camera))?;
+    ///     call.mute_camera(false);
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SwitchError::NoTrack`] if it has a source for a track that the call was begun without; nothing is switched then.
+    pub fn switch(&self, media: Media) -> Result<(), SwitchError> {
+        let switches = &self.shared.switches;
+        if media.microphone.is_some() {
+            self.has(&switches.sends_sound, "microphone")?;
+        }
+        if media.camera.is_some() {
+            self.has(&switches.sends_pictures, "camera")?;
+        }
+        let consent = Arc::new(media.consent);
+        if let Some(source) = media.microphone {
+            switches.microphone.put((source, Some(consent.clone())));
+        }
+        if let Some(source) = media.camera {
+            switches.camera.put((source, Some(consent)));
+        }
+        media.speaker.into_iter().for_each(|sink| switches.speaker.put(sink));
+        media.view.into_iter().for_each(|sink| switches.view.put(sink));
+        Ok(())
     }
 
     fn has(&self, track: &AtomicBool, what: &'static str) -> Result<(), SwitchError> {

@@ -129,6 +129,8 @@ async fn a_device_without_consent_stays_closed() {
     let stopped = event(&dialled, |e| matches!(e, Event::MediaStopped { .. })).await;
     assert!(format!("{stopped:?}").contains("consent"), "{stopped:?}");
     assert!(!device.open.load(Ordering::Relaxed));
+    dialled.switch(Media::new(Consent::to([Kind::Microphone])).microphone(device.clone())).unwrap();
+    eventually("it opens with the consent that came with it", || device.open.load(Ordering::Relaxed)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -137,5 +139,6 @@ async fn what_a_call_does_not_send_cannot_be_switched() {
     let refused = Err(SwitchError::NoTrack { what: "camera" });
     assert_eq!(dialled.switch_camera(TestCard::new(160, 90, 15.0).unwrap()), refused);
     assert!(dialled.switch_microphone(Tone::new()).is_err());
+    assert!(dialled.switch(quiet().microphone(Tone::new())).is_err());
     assert!(!dialled.peer_tracks().iter().any(|track| track.id == CAMERA));
 }

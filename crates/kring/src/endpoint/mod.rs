@@ -117,6 +117,21 @@ impl Drop for Inner {
 
 /// One identity on one socket. Clones are the same endpoint; when the last is dropped it takes no calls any more, while
 /// calls that are under way go on.
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use kring::{DEFAULT_LIFETIME, Endpoint};
+///
+/// let endpoint = Endpoint::builder().bind("127.0.0.1:0".parse()?).build()?;
+/// let ticket = endpoint.ticket(DEFAULT_LIFETIME)?;
+/// assert!(ticket.to_string().starts_with("kring1"));
+/// assert_eq!(ticket.to_string().parse::<kring::Ticket>()?.id(), ticket.id());
+/// endpoint.close().await;
+/// assert!(endpoint.incoming().await.is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Endpoint {
     inner: Arc<Inner>,

@@ -4,6 +4,7 @@ use super::numbers::Numbers;
 use super::{revive, stopped};
 use crate::media::CAMERA;
 use crate::shared::Shared;
+use crate::switch::Chosen;
 use kring_capture::{Consent, VideoSource};
 use kring_codec::{
     ContentHint, EncodedVideo, Ladder, Picture, Recovery, VideoCodec, VideoEncoder, VideoSettings,
@@ -26,7 +27,7 @@ pub(super) struct Show {
 impl Show {
     pub(super) fn run(mut self, shared: &Shared) {
         if let Some(chosen) = shared.switches.camera.take() {
-            self.source = chosen;
+            self.take_up(chosen);
         }
         loop {
             let why = self.send(shared);
@@ -36,12 +37,18 @@ impl Show {
                 None => shared.switches.camera.take(),
             };
             let Some(next) = next else { return };
-            (self.source, self.at) = (next, Instant::now());
+            self.take_up(next);
+            self.at = Instant::now();
         }
     }
 
+    fn take_up(&mut self, (source, consent): Chosen<dyn VideoSource>) {
+        self.source = source;
+        self.consent = consent.unwrap_or_else(|| self.consent.clone());
+    }
+
     /// Says why the source stopped, and waits for another one.
-    fn another(&self, why: String, shared: &Shared) -> Option<Box<dyn VideoSource>> {
+    fn another(&self, why: String, shared: &Shared) -> Option<Chosen<dyn VideoSource>> {
         shared.core(|call| call.set_track_state(CAMERA, TrackState::Ended));
         shared.wake.notify_one();
         stopped(shared, "camera", why);

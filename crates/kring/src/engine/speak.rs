@@ -3,6 +3,7 @@
 use super::{revive, stopped};
 use crate::media::MICROPHONE;
 use crate::shared::Shared;
+use crate::switch::Chosen;
 use kring_capture::{AudioSource, Consent};
 use kring_codec::{AudioCodec, AudioEncoder, AudioSettings, FrameDuration};
 use kring_core::call::SendError;
@@ -25,7 +26,7 @@ pub(super) struct Speak {
 impl Speak {
     pub(super) fn run(mut self, shared: &Shared) {
         if let Some(chosen) = shared.switches.microphone.take() {
-            self.source = chosen;
+            self.take_up(chosen);
         }
         loop {
             let why = self.send(shared);
@@ -35,12 +36,18 @@ impl Speak {
                 None => shared.switches.microphone.take(),
             };
             let Some(next) = next else { return };
-            (self.source, self.at) = (next, Instant::now());
+            self.take_up(next);
+            self.at = Instant::now();
         }
     }
 
+    fn take_up(&mut self, (source, consent): Chosen<dyn AudioSource>) {
+        self.source = source;
+        self.consent = consent.unwrap_or_else(|| self.consent.clone());
+    }
+
     /// Says why the source stopped, and waits for another one.
-    fn another(&self, why: String, shared: &Shared) -> Option<Box<dyn AudioSource>> {
+    fn another(&self, why: String, shared: &Shared) -> Option<Chosen<dyn AudioSource>> {
         shared.core(|call| call.set_track_state(MICROPHONE, TrackState::Ended));
         shared.wake.notify_one();
         stopped(shared, "microphone", why);
