@@ -8,6 +8,7 @@ use lexopt::prelude::*;
 
 use crate::api;
 use crate::failure::Failure;
+use crate::header;
 use crate::needs::{self, Need};
 use crate::steps::Steps;
 use crate::workspace::{cargo, find_program, root, target_dir};
@@ -36,10 +37,11 @@ impl Options {
 
 /// Runs the checks, the quick ones first.
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
-    needs::ensure(&[needs::NATIVE, &[Need::LINTERS, Need::DENY]].concat(), options.yes)?;
+    needs::ensure(&[needs::NATIVE, &[Need::LINTERS, Need::DENY, Need::CBINDGEN]].concat(), options.yes)?;
     let mut steps = Steps::new("lint");
     steps.run("format", &mut cargo(&["fmt", "--all", "--check"]));
     steps.check("no unsafe code", forbids_unsafe);
+    steps.check("C header", header::check);
     match typos() {
         Some(program) => steps.run("spelling", Command::new(program).current_dir(root())),
         None => println!("==> spelling: left out, `typos` is not installed (`pip install typos`)"),

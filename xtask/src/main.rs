@@ -1,4 +1,4 @@
-//! The repository's tasks: `cargo xtask demo`, `test`, `lint`, `features`, `api`, `vectors`.
+//! The repository's tasks: `cargo xtask demo`, `test`, `lint`, `features`, `api`, `vectors`, `header`.
 //!
 //! A task first says what it lacks on this machine and, if allowed, installs it; then it runs, shows each step
 //! with its time, and ends in a summary. Exit codes: 0 well, 1 something failed, 2 wrong command line,
@@ -12,6 +12,7 @@ mod demo;
 mod draw;
 mod failure;
 mod features;
+mod header;
 mod lint;
 mod measure;
 mod needs;
@@ -48,6 +49,9 @@ cargo xtask api [--check]
 cargo xtask vectors
     Writes docs/test-vectors anew from what the code does; `test` compares them.
 
+cargo xtask header [--check] [--yes]
+    Writes the C header crates/kring-ffi/include/kring.h anew from the source, or compares the two (as `lint` does).
+
 --yes installs what is missing without asking; so does the environment variable CI.
 Exit codes: 0 well, 1 something failed, 2 wrong command line, 3 something has to be installed first.";
 
@@ -73,6 +77,7 @@ fn run() -> Result<(), Failure> {
         Some(Value(task)) if task == "features" => features::run(line),
         Some(Value(task)) if task == "api" => api::run(line),
         Some(Value(task)) if task == "vectors" => vectors::run(line),
+        Some(Value(task)) if task == "header" => header::run(line),
         None | Some(Short('h') | Long("help")) => {
             println!("{HELP}");
             Ok(())
@@ -82,7 +87,7 @@ fn run() -> Result<(), Failure> {
             Ok(())
         }
         Some(Value(task)) => Err(Failure::usage(format!(
-            "expected demo, test, lint, features, api or vectors, got {task:?}; `cargo xtask` lists the tasks"
+            "expected demo, test, lint, features, api, vectors or header, got {task:?}; `cargo xtask` lists the tasks"
         ))),
         Some(other) => Err(other.unexpected().into()),
     }

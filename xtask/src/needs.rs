@@ -184,6 +184,11 @@ impl Need {
         "one test captures a call and lets Wireshark look for anything readable",
         ["tshark", "wireshark-cli", "wireshark-cli", "wireshark"],
     );
+    pub(crate) const VALGRIND: Self = package(
+        &["valgrind"],
+        "runs programs in C over the library, and looks for wrong use of memory",
+        ["valgrind"; 4],
+    );
     pub(crate) const NEXTEST: Self = Self {
         programs: &["cargo-nextest"],
         kind: Kind::Program,
@@ -196,6 +201,13 @@ impl Need {
         kind: Kind::Program,
         why: "checks the dependencies' licences and where they come from",
         source: Source::Crate(&["cargo-deny"]),
+    };
+    pub(crate) const CBINDGEN: Self = Self {
+        programs: &["cbindgen"],
+        kind: Kind::Program,
+        why: "makes the C header of kring-ffi from its source",
+        // Another version may lay the same header out in another way.
+        source: Source::Crate(&["cbindgen", "--version", "0.29.4"]),
     };
     pub(crate) const LINTERS: Self = Self {
         programs: &["cargo-clippy"],

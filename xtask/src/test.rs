@@ -40,7 +40,7 @@ const FEATURES: &str = "kring-core/pure-rust,kring/dangerous-key-log,kring/os-ke
 
 /// Runs the tests.
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
-    let tools = &[Need::TSHARK, Need::NEXTEST];
+    let tools = &[Need::TSHARK, Need::VALGRIND, Need::NEXTEST];
     needs::ensure(&[needs::NATIVE, needs::DEVICES, needs::KEY_STORE, tools].concat(), options.yes)?;
     let mut steps = Steps::new("test");
     steps.run(

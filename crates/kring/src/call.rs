@@ -89,6 +89,17 @@ impl Call {
         self.end(Reason::GoingAway).await;
     }
 
+    /// Begins to hang up and does not wait: devices close at once, events go on until [`Event::Ended`]. For a call that several
+    /// parts of a program hold.
+    pub fn begin_hang_up(&self) {
+        self.shared.request_end(Reason::HungUp);
+    }
+
+    /// Like [`begin_hang_up`](Call::begin_hang_up), saying that the program is ending.
+    pub fn begin_going_away(&self) {
+        self.shared.request_end(Reason::GoingAway);
+    }
+
     async fn end(mut self, reason: Reason) {
         self.shared.request_end(reason);
         if let Some(task) = self.task.take() {

@@ -1,0 +1,199 @@
+//! Programs in C, compiled against the library as a program would be, and run.
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// What finds mistakes that a program survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watch {
+    Nothing,
+    Valgrind,
+    Sanitizers,
+}
+
+pub fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The shared library of this very build: cargo has put it beside the tests.
+pub fn library() -> PathBuf {
+    let exe = std::env::current_exe().expect("this test");
+    let beside = exe.parent().expect("a folder").join(format!(
+        "{}kring_ffi{}",
+        std::env::consts::DLL_PREFIX,
+        std::env::consts::DLL_SUFFIX
+    ));
+    assert!(beside.is_file(), "expected the library at {}", beside.display());
+    beside
+}
+
+pub fn has(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    found.is_ok_and(|status| status.success())
+}
+
+/// Says what is left out, where people see it.
+#[allow(clippy::print_stderr)]
+pub fn left_out(what: &str, why: &str) {
+    eprintln!("LEFT OUT: {what}: {why}; `cargo xtask test` installs it");
+}
+
+/// A compiled program, in a folder of its own.
+pub struct Program {
+    pub folder: TempDir,
+    watch: Watch,
+}
+
+impl Program {
+    /// Compiles `source` (a path in this crate); `None`, loudly, where what watches over it is not there.
+    pub fn compile(source: &str, watch: Watch) -> Option<Program> {
+        let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
+        if !has(&compiler) {
+            left_out(source, "no C compiler");
+            return None;
+        }
+        if watch == Watch::Valgrind && !has("valgrind") {
+            left_out(source, "no valgrind");
+            return None;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let library = library();
+        let mut command = Command::new(&compiler);
+        command
+            .args(["-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"])
+            .arg("-I")
+            .arg(here("include"))
+            .arg("-I")
+            .arg(here("tests/c"))
+            .arg(here(source))
+            .arg("-o")
+            .arg(folder.path().join("program"))
+            .arg(&library)
+            .arg(format!("-Wl,-rpath,{}", library.parent().expect("a folder").display()));
+        if watch == Watch::Sanitizers {
+            command.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
+        }
+        let compiled = command.output().expect("a compiler");
+        let said = String::from_utf8_lossy(&compiled.stderr);
+        if watch == Watch::Sanitizers && !compiled.status.success() && said.contains("asan") {
+            left_out(source, "the compiler has no AddressSanitizer");
+            return None;
+        }
+        assert!(compiled.status.success(), "{source} does not compile:\n{said}");
+        Some(Program { folder, watch })
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts it.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let program = self.path("program");
+        let mut command = if self.watch == Watch::Valgrind {
+            let mut command = Command::new("valgrind");
+            command.args(["--quiet", "--error-exitcode=99", "--leak-check=full"]);
+            command.args(["--show-leak-kinds=definite,indirect,possible"]);
+            command.args(["--errors-for-leak-kinds=definite,indirect,possible"]).arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command.args(arguments).current_dir(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running(command.spawn().expect("a program that starts"))
+    }
+
+    /// Runs it to its end, which has to be a good one.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        self.start(arguments).well()
+    }
+}
+
+/// A program that runs; it is ended if the test ends before.
+pub struct Running(Child);
+
+impl Running {
+    /// Waits for its end, which has to be a good one and come within two minutes; gives what it said.
+    pub fn well(mut self) -> String {
+        let until = Instant::now() + Duration::from_secs(120);
+        let (out, err) = (self.0.stdout.take(), self.0.stderr.take());
+        let read = |stream: Option<Box<dyn Read + Send>>| {
+            std::thread::spawn(move || {
+                let mut text = String::new();
+                if let Some(mut stream) = stream {
+                    let _ = stream.read_to_string(&mut text);
+                }
+                text
+            })
+        };
+        let out = read(out.map(|s| Box::new(s) as Box<dyn Read + Send>));
+        let err = read(err.map(|s| Box::new(s) as Box<dyn Read + Send>));
+        let status = loop {
+            match self.0.try_wait().expect("a child") {
+                Some(status) => break Some(status),
+                None if Instant::now() > until => break None,
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        if status.is_none() {
+            let _ = self.0.kill();
+        }
+        let (out, err) = (out.join().expect("text"), err.join().expect("text"));
+        match status {
+            Some(status) => assert!(status.success(), "ended with {status}\n{out}\n{err}"),
+            None => panic!("it does not end\n{out}\n{err}"),
+        }
+        out
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs a tool and gives what it says.
+pub fn tool(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|e| panic!("{command:?} does not start: {e}"))
+}
+
+/// What a program writes in one go, once it is there.
+pub fn file(path: &Path) -> String {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        match std::fs::read_to_string(path) {
+            Ok(text) => return text,
+            Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+            Err(error) => panic!("{}: {error}", path.display()),
+        }
+    }
+}
+
+/// The share of a sine of `hertz` in samples at 48 kHz, 0 to 1.
+pub fn share_of(hertz: f64, samples: &[f32]) -> f64 {
+    let (mut re, mut im, mut all) = (0.0, 0.0, 1e-12);
+    for (n, x) in samples.iter().enumerate() {
+        let phase = std::f64::consts::TAU * hertz * n as f64 / 48_000.0;
+        re += f64::from(*x) * phase.cos();
+        im += f64::from(*x) * phase.sin();
+        all += f64::from(*x) * f64::from(*x);
+    }
+    2.0 * (re * re + im * im) / (all * samples.len() as f64)
+}
+
+/// The last second of a WAV file.
+pub fn last_second(path: &Path) -> Vec<f32> {
+    let mut file = hound::WavReader::open(path).expect("a WAV file");
+    assert_eq!(file.spec().sample_rate, 48_000);
+    let samples: Vec<f32> =
+        file.samples::<i16>().map(|s| f32::from(s.expect("a sample")) / 32_768.0).collect();
+    assert!(samples.len() >= 48_000, "expected a second of sound, got {} samples", samples.len());
+    samples[samples.len() - 48_000..].to_vec()
+}
