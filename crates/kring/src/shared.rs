@@ -179,6 +179,7 @@ impl Shared {
     /// Ends it for the app: the last event, and everyone who waits is told.
     pub(crate) fn over(&self, end: End) {
         self.stop.store(true, Ordering::Relaxed);
+        self.switches.clear();
         self.events.push(Event::Ended(end.clone()));
         self.set_stage(Stage::Over(end));
     }

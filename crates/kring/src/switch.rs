@@ -1,7 +1,7 @@
 //! Other devices in a call that is under way: a headset that was plugged in, a file after the microphone.
 //!
 //! Guarantee: of several on their way to the same thread the last one wins; a source opens with the consent that came with it or
-//! that the call was begun with, and only once media flows.
+//! that the call was begun with, and only once media flows. None outlives its call.
 
 use crate::call::Call;
 use crate::media::Media;
@@ -41,10 +41,13 @@ impl<T> Default for Slot<T> {
 }
 
 impl<T> Slot<T> {
-    fn put(&self, next: T) {
+    fn put(&self, next: T, shared: &Shared) {
         let before = self.0.lock().expect("nothing panics with this lock held").replace(next);
         // Outside of the lock: it is the app's own.
         drop(before);
+        if shared.stopped() {
+            drop(self.take());
+        }
     }
 
     pub(crate) fn take(&self) -> Option<T> {
@@ -81,6 +84,11 @@ pub(crate) struct Switches {
 }
 
 impl Switches {
+    /// Lets go of what nobody will take any more.
+    pub(crate) fn clear(&self) {
+        drop((self.microphone.take(), self.camera.take(), self.speaker.take(), self.view.take()));
+    }
+
     /// Notes what a call brings with it.
     pub(crate) fn begin_with(&self, media: &Media) {
         self.sends_sound.store(media.microphone.is_some(), Ordering::Relaxed);
@@ -100,7 +108,7 @@ impl Call {
     /// [`SwitchError::NoTrack`] if the call was begun without a microphone.
     pub fn switch_microphone(&self, source: impl AudioSource + 'static) -> Result<(), SwitchError> {
         self.has(&self.shared.switches.sends_sound, "microphone")?;
-        self.shared.switches.microphone.put((Box::new(source), None));
+        self.shared.switches.microphone.put((Box::new(source), None), &self.shared);
         Ok(())
     }
 
@@ -111,20 +119,20 @@ impl Call {
     /// [`SwitchError::NoTrack`] if the call was begun without a camera.
     pub fn switch_camera(&self, source: impl VideoSource + 'static) -> Result<(), SwitchError> {
         self.has(&self.shared.switches.sends_pictures, "camera")?;
-        self.shared.switches.camera.put((Box::new(source), None));
+        self.shared.switches.camera.put((Box::new(source), None), &self.shared);
         Ok(())
     }
 
     /// Plays the other side's sound by `sink` from now on, in place of the speaker before, which is closed. Also mends a speaker
     /// that [stopped](crate::Event::MediaStopped).
     pub fn switch_speaker(&self, sink: impl AudioSink + 'static) {
-        self.shared.switches.speaker.put(Box::new(sink));
+        self.shared.switches.speaker.put(Box::new(sink), &self.shared);
     }
 
     /// Shows the other side's pictures by `sink` from now on, in place of the view before, which is closed. Also mends a view that
     /// [stopped](crate::Event::MediaStopped).
     pub fn switch_view(&self, sink: impl VideoSink + 'static) {
-        self.shared.switches.view.put(Box::new(sink));
+        self.shared.switches.view.put(Box::new(sink), &self.shared);
     }
 
     /// Takes over each source and sink that `media` has, in place of the one before. Sources open with the consent of `media`: that of
@@ -154,13 +162,13 @@ impl Call {
         }
         let consent = Arc::new(media.consent);
         if let Some(source) = media.microphone {
-            switches.microphone.put((source, Some(consent.clone())));
+            switches.microphone.put((source, Some(consent.clone())), &self.shared);
         }
         if let Some(source) = media.camera {
-            switches.camera.put((source, Some(consent)));
+            switches.camera.put((source, Some(consent)), &self.shared);
         }
-        media.speaker.into_iter().for_each(|sink| switches.speaker.put(sink));
-        media.view.into_iter().for_each(|sink| switches.view.put(sink));
+        media.speaker.into_iter().for_each(|sink| switches.speaker.put(sink, &self.shared));
+        media.view.into_iter().for_each(|sink| switches.view.put(sink, &self.shared));
         Ok(())
     }
 

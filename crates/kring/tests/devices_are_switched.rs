@@ -134,6 +134,21 @@ async fn a_device_without_consent_stays_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_takes_any_more_is_let_go_of() {
+    let (a, b) = (endpoint(), endpoint());
+    let dialled = a.dial(&ticket(&b), Media::new(consent()).microphone(Tone::new()));
+    let incoming = rings(&b).await;
+    let device = headset(880.0);
+    dialled.switch_microphone(device.clone()).unwrap();
+    assert_eq!(Arc::strong_count(&device.open), 2, "it waits for the answer");
+    incoming.decline();
+    end_of(&dialled).await;
+    assert_eq!(Arc::strong_count(&device.open), 1);
+    dialled.switch_microphone(device.clone()).unwrap();
+    assert_eq!(Arc::strong_count(&device.open), 1, "the call is over");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_call_does_not_send_cannot_be_switched() {
     let (_a, _b, dialled, _answered) = talking().await;
     let refused = Err(SwitchError::NoTrack { what: "camera" });

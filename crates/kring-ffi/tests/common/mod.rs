@@ -197,3 +197,9 @@ pub fn last_second(path: &Path) -> Vec<f32> {
     assert!(samples.len() >= 48_000, "expected a second of sound, got {} samples", samples.len());
     samples[samples.len() - 48_000..].to_vec()
 }
+
+/// The `kring` caller of this build, if it was built.
+pub fn caller() -> Option<PathBuf> {
+    let caller = library().parent()?.parent()?.join(format!("kring{}", std::env::consts::EXE_SUFFIX));
+    caller.is_file().then_some(caller)
+}

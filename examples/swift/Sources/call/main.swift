@@ -1,0 +1,29 @@
+// Calls whoever gave out a ticket, or waits to be called: a tone out, what comes into a WAV file.
+//
+//     swift run --package-path examples/swift call [TICKET]
+//
+// pkg-config has to find libkring (docs/swift.md).
+import Kring
+
+let endpoint = try Endpoint()
+let media = try Media(name: "Swift", recording: true)
+try media.microphone(tone: 600)
+try media.speaker(wav: "heard.wav")
+
+let call: Call
+if let ticket = CommandLine.arguments.dropFirst().first {
+    call = try endpoint.dial(ticket, media)
+} else {
+    print("call me by", try await endpoint.ticket())
+    var callers = endpoint.incoming.makeAsyncIterator()
+    guard let incoming = await callers.next() else { fatalError("the endpoint is closed") }
+    print(try incoming.peer.name, "calls")
+    call = try incoming.answer(media)
+}
+for await event in call.events {
+    switch event {
+    case .code(let words, _): print("read this to each other:", words)
+    case .ended(let end): print(end)
+    default: print(event)
+    }
+}
