@@ -26,7 +26,6 @@ impl Captured {
 
 /// What a block that is played is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Played {
     /// Nothing has come yet, or nothing is to be heard: silence.
     Waiting,

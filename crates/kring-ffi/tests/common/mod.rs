@@ -73,7 +73,8 @@ impl Program {
             .arg("-o")
             .arg(folder.path().join("program"))
             .arg(&library)
-            .arg(format!("-Wl,-rpath,{}", library.parent().expect("a folder").display()));
+            .arg(format!("-Wl,-rpath,{}", library.parent().expect("a folder").display()))
+            .arg("-lm");
         if watch == Watch::Sanitizers {
             command.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
         }
@@ -96,7 +97,8 @@ impl Program {
         let program = self.path("program");
         let mut command = if self.watch == Watch::Valgrind {
             let mut command = Command::new("valgrind");
-            command.args(["--quiet", "--error-exitcode=99", "--leak-check=full"]);
+            // Threads take turns, or those in real time would starve.
+            command.args(["--quiet", "--error-exitcode=99", "--leak-check=full", "--fair-sched=try"]);
             command.args(["--show-leak-kinds=definite,indirect,possible"]);
             command.args(["--errors-for-leak-kinds=definite,indirect,possible"]).arg(program);
             command
@@ -118,9 +120,9 @@ impl Program {
 pub struct Running(Child);
 
 impl Running {
-    /// Waits for its end, which has to be a good one and come within two minutes; gives what it said.
+    /// Waits for its end, which has to be a good one and come in time; gives what it said.
     pub fn well(mut self) -> String {
-        let until = Instant::now() + Duration::from_secs(120);
+        let until = Instant::now() + Duration::from_secs(150);
         let (out, err) = (self.0.stdout.take(), self.0.stderr.take());
         let read = |stream: Option<Box<dyn Read + Send>>| {
             std::thread::spawn(move || {
