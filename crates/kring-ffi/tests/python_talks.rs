@@ -1,11 +1,7 @@
 //! The module for Python in real calls: with itself, with the `kring` caller, and compared with the header.
 mod common;
-use common::{caller, has, here, last_second, left_out, library, share_of};
-use kring::capture::{Consent, Tone};
-use kring::{Endpoint, Event, Media};
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use common::{called_from_rust, caller, has, here, left_out, library};
+use std::process::Command;
 
 const PYTHON: &str = "python3";
 
@@ -68,21 +64,5 @@ async fn the_example_answers_a_program_in_rust() {
     let mut example = Command::new(PYTHON);
     example.arg("-B").arg(here("../../examples/python/call.py")).current_dir(folder.path());
     example.env("KRING_LIBRARY", library()).env("PYTHONPATH", here("python"));
-    let mut running = example.stdout(Stdio::piped()).spawn().expect("python3 starts");
-    let mut said = BufReader::new(running.stdout.take().unwrap()).lines();
-    let first = said.next().expect("a line").unwrap();
-    let ticket = first.strip_prefix("call me by ").expect("a ticket").parse().unwrap();
-    let endpoint = Endpoint::builder().build().unwrap();
-    let call =
-        endpoint.dial(&ticket, Media::new(Consent::to_nothing()).microphone(Tone::new().frequency(700.0)));
-    call.connected().await.unwrap();
-    assert_eq!(call.peer_name(), "Python");
-    while call.next_event().await != Some(Event::PeerRecording(true)) {}
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(call.stats().remote.map(|r| r.total_samples_duration > 1.0), Some(true));
-    call.hang_up().await;
-    let said: Vec<String> = said.map_while(Result::ok).collect();
-    assert!(said.last().is_some_and(|line| line.starts_with("ended ")), "{said:?}");
-    assert!(running.wait().unwrap().success());
-    assert!(share_of(700.0, &last_second(&folder.path().join("heard.wav"))) > 0.9);
+    called_from_rust(&mut example, "Python", folder.path()).await;
 }

@@ -1,6 +1,6 @@
 //! The package for Swift in real calls: with itself, and with the `kring` caller. Only with KRING_SWIFT=1, for few have Swift.
 mod common;
-use common::{caller, has, here, left_out, library};
+use common::{called_from_rust, caller, has, here, left_out, library};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -31,9 +31,9 @@ fn swift(what: &str, package: &str, installed: &Path) -> Command {
     command
 }
 
-#[test]
+#[tokio::test(flavor = "multi_thread")]
 #[allow(clippy::print_stderr)]
-fn swifts_own_tests_pass() {
+async fn the_example_and_swifts_own_tests_pass() {
     if std::env::var_os("KRING_SWIFT").is_none_or(|on| on != "1") {
         eprintln!("LEFT OUT: the package for Swift: KRING_SWIFT=1 is not set");
         return;
@@ -41,8 +41,8 @@ fn swifts_own_tests_pass() {
     assert!(has("swift"), "expected swift in PATH, since KRING_SWIFT=1 is set");
     let folder = tempfile::tempdir().unwrap();
     install(folder.path());
-    let example = swift("build", "../../examples/swift", folder.path()).output().expect("swift starts");
-    assert!(example.status.success(), "{}", String::from_utf8_lossy(&example.stdout));
+    let mut example = swift("run", "../../examples/swift/call", folder.path());
+    called_from_rust(example.arg("call").current_dir(folder.path()), "Swift", folder.path()).await;
     let mut tests = swift("test", "swift", folder.path());
     match caller() {
         Some(caller) => drop(tests.env("KRING_CALLER", caller)),

@@ -1,9 +1,0 @@
-// swift-tools-version: 6.0
-import PackageDescription
-
-let package = Package(
-    name: "call",
-    platforms: [.macOS(.v10_15)],
-    dependencies: [.package(name: "Kring", path: "../../crates/kring-ffi/swift")],
-    targets: [.executableTarget(name: "call", dependencies: ["Kring"])]
-)
