@@ -88,7 +88,8 @@ async fn link(callee: SocketAddr, link: Link, seed: u64) -> (SocketAddr, Arc<Mut
             let out = directions[usize::from(back)].pass(len);
             if link.trace {
                 let (ms, arrow) = (began.elapsed().as_secs_f64() * 1000.0, if back { "<-" } else { "->" });
-                println!("{ms:>7.1} ms {arrow} {len} B, first {:#04x}", buffer[0]);
+                let lost = if out.is_none() { ", lost" } else { "" };
+                println!("{ms:>7.1} ms {arrow} {len} B, first {:#04x}{lost}", buffer[0]);
             }
             *counted.lock().expect("no panic") = [directions[0].sent, directions[1].sent];
             if let (Some(to), Some(out)) = (to, out) {

@@ -374,7 +374,9 @@ impl Connection {
     /// If the connection is closed.
     pub async fn send_datagram(&self, datagram: Vec<u8>) -> Result<(), Closed> {
         if !self.settled.swap(true, Ordering::Relaxed) {
-            self.set_up.set_ups.settle(self.inner.remote_address());
+            let address = self.inner.remote_address();
+            self.set_up.set_ups.left(address).await;
+            self.set_up.set_ups.settle(address);
         }
         match self.inner.send_datagram_wait(Bytes::from(datagram)).await {
             Ok(()) => Ok(()),

@@ -5,33 +5,49 @@
 //! quinn, though, also drops packets that overtake the end of the TLS handshake, and then their copies as seen; so these
 //! wait here until it is done (RFC 9001, section 5.7, has it that they should).
 //!
+//! Where the link is thin the datagrams of a flight leave one by one, as it can take them: a bottleneck's queue may have room
+//! for no more than one. What a caller's QUIC says of the callee's Initial packets alone is not sent: filled up to 1,200 bytes,
+//! as it has to be, it would stand in the way of what follows at once and says the same (RFC 9001, section 4.9.1). Nor is what
+//! QUIC sends again of its first flight, as long as copies of that are to come.
+//!
 //! Guarantee: copies are made only towards addresses that a set-up is under way with, of at most [`MAX_DATAGRAMS`]
 //! datagrams of each flight, only until that flight is [answered](Flows::answered), and none of media. An address that
 //! has not shown yet that it receives gets at most three times the bytes that came from it, copies included (RFC 9000,
 //! section 8.1). At most [`MAX_DATAGRAMS`] datagrams of each set-up wait; beyond that nothing is held up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long after the original the first copy goes out, and how much longer than an answer took the others wait.
 const FIRST: Duration = Duration::from_millis(25);
-/// How long an answer takes where none has come yet: as on a link of 250 kbit/s and 50 ms round trip, so that there the
+/// How long an answer is thought to take at most where the link is not thin: as on a link of 250 kbit/s and 50 ms round trip, so that there the
 /// second copy does not stand in the way of what follows.
 const UNKNOWN: Duration = Duration::from_millis(220);
 /// When the others go out on a link that is fast for sure.
-const BRISK: [Duration; 3] =
-    [Duration::from_millis(60), Duration::from_millis(120), Duration::from_millis(240)];
-/// Two full datagrams that come within this time have come over such a link: at 1,000 kbit/s they are 10 ms apart.
-const PAIR: Duration = Duration::from_millis(6);
-/// The first copy on a link of which all that is known is that it works: an acknowledgement, which QUIC fills up to a full
-/// datagram, is not worth one, and by then what follows it has cleared it away.
+const BRISK: [u64; 5] = [60, 120, 240, 400, 640];
+/// Where nothing has come yet they follow each other so, whole flights.
+const UNHEARD: Duration = Duration::from_millis(150);
+/// The first copy on a link of which all that is known is that it works.
 const CAREFUL: Duration = Duration::from_millis(60);
-/// A full datagram.
-const FULL: usize = 1000;
+/// Which a link is, in bit/s, by the time between two datagrams of which the later has at least so many bytes.
+const FAST: f64 = 1_600_000.0;
+const THIN: f64 = 120_000.0;
+const TELLING: usize = 300;
+/// On a thin link so much may wait at the bottleneck, whose queue may be no longer than one datagram; what is beyond waits
+/// here. And an answer of so many bytes takes so long on top of the time that its bytes take.
+const WAITING: Duration = Duration::from_millis(150);
+const ANSWER: usize = 1_700;
+/// IPv4 and UDP around a datagram.
+const HEADERS: usize = 28;
+/// A datagram with a part of TLS's first flight; and what QUIC sends later than this after one is a repetition.
+const LARGE: usize = 1000;
+const AGAIN: Duration = Duration::from_millis(100);
+/// An acknowledgement of the other side's Initial packets follows them so soon.
+const AT_ONCE: Duration = Duration::from_millis(4);
 /// Copies of a datagram.
-const COPIES: u32 = 4;
+const COPIES: u32 = 6;
 /// Datagrams of one flight that are copied; flights have two or three.
 pub(crate) const MAX_DATAGRAMS: usize = 6;
 /// The longest datagram that is copied; Kring sends none longer.
@@ -61,15 +77,23 @@ struct Kept {
 impl Kept {
     /// The first copy fills in for a lost original before a round trip is over, and where packets take longer than that
     /// to be sent it is gone before the answer comes. Each further one waits until an answer should have come, unless the
-    /// link is known to be fast.
-    fn due(&self, pace: Pace) -> Instant {
+    /// link is known to be fast. `later` is how many datagrams of the flight come after this one: where little is known their
+    /// further copies go first and apart, since a short queue has room for the first one and drops the rest.
+    fn due(&self, pace: Pace, later: u32) -> Instant {
+        // The first, the second, and between the further ones.
+        let (first, second, between) = match pace {
+            Pace::Unknown => (FIRST, UNHEARD, UNHEARD),
+            Pace::Answers(after) => (CAREFUL, after + FIRST, UNHEARD.max(after / 2)),
+            Pace::Brisk => (FIRST, Duration::ZERO, Duration::ZERO),
+            Pace::Thin(after) => (after, after * 2, after),
+        };
         self.sent
             + match (self.made.checked_sub(1), pace) {
-                (None, Pace::Answers(_)) => CAREFUL,
-                (None, _) => FIRST,
-                (Some(further), Pace::Brisk) => BRISK[(further as usize).min(BRISK.len() - 1)],
-                (Some(_), Pace::Answers(after)) => (after + FIRST) * self.made,
-                (Some(_), Pace::Unknown) => (UNKNOWN + FIRST) * self.made,
+                (None, _) => first,
+                (Some(further), Pace::Brisk) => {
+                    Duration::from_millis(BRISK[(further as usize).min(BRISK.len() - 1)])
+                }
+                (Some(further), _) => second + between * further + between / 2 * later,
             }
     }
 }
@@ -83,21 +107,33 @@ enum Pace {
     Brisk,
     /// Answers take so long.
     Answers(Duration),
+    /// They take so long because the link is thin.
+    Thin(Duration),
 }
 
 /// One set-up, by the address of its other side.
 struct Flow {
     until: Instant,
+    /// Whether this side began it, and by which connection id; and whether the other side has begun one, too.
+    calling: bool,
+    own_id: Option<Vec<u8>>,
+    crossed: bool,
     /// Whether more datagrams are taken: until media flows.
     open: bool,
     /// Unproven: bytes of handshake packets that came from there and that went there.
     stranger: Option<(usize, usize)>,
-    pace: Pace,
-    /// When the last datagram came.
+    /// How long an answer took, once something has come.
+    answers: Option<Duration>,
+    /// When the last datagram came, and the last Initial packet.
     heard: Option<Instant>,
-    /// When the last full datagram came.
-    full: Option<Instant>,
+    initial: Option<Instant>,
+    /// The most that the link has shown to carry, in bit/s: two datagrams that come after each other were sent so at best.
+    rate: Option<f64>,
+    /// Until when the bottleneck is busy with what was sent, if the link is thin.
+    busy: Instant,
     kept: Vec<Kept>,
+    /// What waits for a thin link.
+    waiting: VecDeque<Copy>,
     /// While the TLS handshake lasts: how many datagrams of this address wait.
     handshaking: Option<usize>,
 }
@@ -120,9 +156,91 @@ pub(crate) fn is_long(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|first| first & 0x80 != 0)
 }
 
+/// Types of packets with a long header.
+const INITIAL: u8 = 0xc0;
+
+/// Whether the first packet has a long header of this type; the low bits are protected.
+fn is_of_type(datagram: &[u8], kind: u8) -> bool {
+    datagram.first().is_some_and(|first| first & 0xf0 == kind)
+}
+
+/// The connection ids of a packet with a long header, the receiver's and the sender's, and what follows them.
+fn ids(datagram: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (to, rest) = id(datagram.get(5..)?)?;
+    let (from, rest) = id(rest)?;
+    Some((to, from, rest))
+}
+
+fn id(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = bytes.split_first()?;
+    rest.split_at_checked(usize::from(*len))
+}
+
+/// Whether one Initial packet fills the datagram (RFC 9000, section 17.2.2).
+fn is_initial_alone(datagram: &[u8]) -> bool {
+    let alone = || {
+        let (_, _, rest) = ids(datagram)?;
+        let (token, after) = varint(rest)?;
+        let (len, packet) = varint(after.get(token..)?)?;
+        Some(packet.len() == len)
+    };
+    is_of_type(datagram, INITIAL) && alone() == Some(true)
+}
+
+/// A number (RFC 9000, section 16) and what follows it.
+fn varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let len = 1 << (bytes.first()? >> 6);
+    let (number, rest) = bytes.split_at_checked(len)?;
+    let value = number.iter().fold(0, |value: u64, byte| value << 8 | u64::from(*byte));
+    Some((usize::try_from(value & (u64::MAX >> (66 - 8 * len))).ok()?, rest))
+}
+
 /// The packet that begins a connection, in a datagram as long as RFC 9000, section 14.1, demands.
 fn is_initial(datagram: &[u8]) -> bool {
-    datagram.len() >= 1200 && datagram[0] & 0xf0 == 0xc0 && datagram[1..5] == [0, 0, 0, 1]
+    datagram.len() >= 1200 && is_of_type(datagram, INITIAL) && datagram[1..5] == [0, 0, 0, 1]
+}
+
+impl Flow {
+    fn pace(&self) -> Pace {
+        match (self.answers, self.rate) {
+            (None, _) => Pace::Unknown,
+            (_, Some(rate)) if rate >= FAST => Pace::Brisk,
+            (_, Some(rate)) if rate < THIN => {
+                let bytes: usize = self.kept.iter().map(|kept| kept.copy.bytes.len() + HEADERS).sum();
+                Pace::Thin(WAITING + time_for(bytes + ANSWER, rate))
+            }
+            (Some(after), _) => Pace::Answers(after),
+        }
+    }
+
+    /// What the link carries, if little.
+    fn thin(&self) -> Option<f64> {
+        self.rate.filter(|rate| *rate < THIN)
+    }
+
+    /// When each copy is due.
+    fn dues(&self) -> impl Iterator<Item = Instant> {
+        let (pace, count) = (self.pace(), self.kept.len() as u32);
+        self.kept.iter().zip((0..count).rev()).map(move |(kept, later)| kept.due(pace, later))
+    }
+
+    fn occupy(&mut self, now: Instant, bytes: usize) {
+        if let Some(rate) = self.thin() {
+            self.busy = self.busy.max(now) + time_for(bytes + HEADERS, rate);
+        }
+    }
+
+    fn keep(&mut self, now: Instant, copy: Copy) -> bool {
+        if self.kept.len() == MAX_DATAGRAMS || copy.bytes.len() > MAX_LEN {
+            return false;
+        }
+        self.kept.push(Kept { copy, sent: now, made: 0 });
+        true
+    }
+}
+
+fn time_for(bytes: usize, rate: f64) -> Duration {
+    Duration::from_secs_f64((bytes * 8) as f64 / rate.max(1000.0)).min(LIFETIME)
 }
 
 impl Flows {
@@ -134,11 +252,24 @@ impl Flows {
         self.flows.retain(|_, flow| flow.until > now);
         if self.flows.len() < MAX_FLOWS {
             let until = now + if stranger { STRANGER_LIFETIME } else { LIFETIME };
-            let stranger = stranger.then_some((0, 0));
+            let (calling, stranger) = (!stranger, stranger.then_some((0, 0)));
             let handshaking = (!self.connections.contains_key(&key(address))).then_some(0);
-            let kept = Vec::new();
-            let pace = Pace::Unknown;
-            let flow = Flow { until, open: true, stranger, pace, heard: None, full: None, kept, handshaking };
+            let flow = Flow {
+                until,
+                calling,
+                own_id: None,
+                crossed: false,
+                open: true,
+                stranger,
+                answers: None,
+                heard: None,
+                initial: None,
+                rate: None,
+                busy: now,
+                kept: Vec::new(),
+                waiting: VecDeque::new(),
+                handshaking,
+            };
             self.flows.insert(key(address), flow);
         }
     }
@@ -155,15 +286,28 @@ impl Flows {
             self.insert(now, from, true);
         }
         let Some(flow) = self.flows.get_mut(&key(from)).filter(|flow| flow.until > now) else { return false };
-        flow.heard = Some(now);
-        if matches!(flow.pace, Pace::Unknown) {
-            flow.pace = Pace::Answers(UNKNOWN);
+        // An acknowledgement comes when the first datagram has arrived, the answer when all of the flight has; and where a
+        // stranger's datagrams come apart, so will the answer.
+        let since = match flow.heard.replace(now) {
+            None => flow.kept.first().map(|first| first.sent),
+            heard => heard,
+        };
+        let apart = since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        if flow.answers.is_none() || flow.stranger.is_some() && datagram.len() >= LARGE {
+            let slow = (apart * 2).clamp(UNHEARD, UNHEARD * 4);
+            flow.answers = Some(flow.answers.map_or(slow, |after| after.max(slow)));
         }
-        if datagram.len() >= FULL {
-            let last = flow.full.replace(now);
-            if last.is_some_and(|last| now.saturating_duration_since(last) <= PAIR) {
-                flow.pace = Pace::Brisk;
+        if datagram.len() >= TELLING && since.is_some() {
+            let rate = ((datagram.len() + HEADERS) * 8) as f64 / apart.as_secs_f64().max(1e-4);
+            // What a caller sends first comes apart also when some of it is lost.
+            if rate >= FAST || flow.calling || !is_long(datagram) {
+                flow.rate = Some(flow.rate.map_or(rate, |most| most.max(rate)));
             }
+        }
+        if is_of_type(datagram, INITIAL) {
+            flow.initial = Some(now);
+            let to = ids(datagram).map(|(to, ..)| to);
+            flow.crossed |= flow.calling && flow.own_id.is_some() && to != flow.own_id.as_deref();
         }
         if let Some((received, _)) = &mut flow.stranger {
             *received += datagram.len();
@@ -200,16 +344,53 @@ impl Flows {
         }
     }
 
+    /// Whether a datagram need not be sent: see the first lines of this file.
+    pub(crate) fn is_needless(&self, now: Instant, datagram: &Copy) -> bool {
+        let Some(flow) = self.flows.get(&key(datagram.to)).filter(|flow| flow.handshaking.is_some()) else {
+            return false;
+        };
+        let acknowledges = || {
+            let at_once = |at| now.saturating_duration_since(at) <= AT_ONCE;
+            flow.initial.is_some_and(at_once) && is_initial_alone(&datagram.bytes)
+        };
+        let is_large = |bytes: &[u8]| bytes.len() >= LARGE && is_of_type(bytes, INITIAL);
+        let comes_anyway = |kept: &Kept| is_large(&kept.copy.bytes) && now >= kept.sent + AGAIN;
+        let repeats = || is_large(&datagram.bytes) && flow.kept.iter().any(comes_anyway);
+        flow.calling && !flow.crossed && (acknowledges() || is_initial_alone(&datagram.bytes) && repeats())
+            || !flow.calling && repeats()
+    }
+
+    /// Whether the datagrams of the set-up with `address` have to go one by one.
+    pub(crate) fn is_thin(&self, address: SocketAddr) -> bool {
+        self.flows.get(&key(address)).is_some_and(|flow| flow.open && flow.thin().is_some())
+    }
+
+    /// Whether some of the set-up with `address` still waits for a thin link.
+    pub(crate) fn is_waiting(&self, address: SocketAddr) -> bool {
+        self.flows.get(&key(address)).is_some_and(|flow| !flow.waiting.is_empty())
+    }
+
+    /// Takes a datagram that a thin link has no room for yet; gives it back if it has.
+    pub(crate) fn wait(&mut self, now: Instant, datagram: Copy) -> Option<Copy> {
+        let Some(flow) = self.flows.get_mut(&key(datagram.to)) else { return Some(datagram) };
+        let free = flow.waiting.is_empty() && flow.busy <= now + WAITING;
+        if free || flow.waiting.len() == MAX_DATAGRAMS {
+            return Some(datagram);
+        }
+        flow.waiting.push_back(datagram);
+        None
+    }
+
     /// Keeps a datagram that was sent, to be copied; says whether it was kept.
     pub(crate) fn sent(&mut self, now: Instant, datagram: Copy) -> bool {
         let Some(flow) = self.flows.get_mut(&key(datagram.to)) else { return false };
+        flow.occupy(now, datagram.bytes.len());
+        if flow.calling && flow.own_id.is_none() && is_of_type(&datagram.bytes, INITIAL) {
+            flow.own_id = ids(&datagram.bytes).map(|(_, own, _)| own.to_vec());
+        }
         // What goes to a stranger beside the handshake belongs to a connection that was here before.
         let wanted = flow.open && (flow.stranger.is_none() || is_long(&datagram.bytes));
-        if !wanted || flow.kept.len() == MAX_DATAGRAMS || datagram.bytes.len() > MAX_LEN {
-            return false;
-        }
-        flow.kept.push(Kept { copy: datagram, sent: now, made: 0 });
-        true
+        wanted && flow.keep(now, datagram)
     }
 
     /// The other side has shown that the address is its own, and that it got what was sent to it; but for what was sent
@@ -219,8 +400,8 @@ impl Flows {
             if flow.stranger.take().is_some() {
                 flow.until = now + LIFETIME;
             }
-            if let (Pace::Answers(after), Some(first), Some(heard)) =
-                (&mut flow.pace, flow.kept.first(), flow.heard)
+            if let (Some(after), Some(first), Some(heard)) =
+                (&mut flow.answers, flow.kept.first(), flow.heard)
             {
                 *after = heard.saturating_duration_since(first.sent).clamp(CAREFUL, UNKNOWN);
             }
@@ -254,14 +435,22 @@ impl Flows {
     }
 
     fn tidy(&mut self, now: Instant) {
-        self.flows.retain(|_, flow| flow.until > now && (flow.open || !flow.kept.is_empty()));
+        let busy = |flow: &Flow| flow.open || !flow.kept.is_empty() || !flow.waiting.is_empty();
+        self.flows.retain(|_, flow| flow.until > now && busy(flow));
     }
 
-    /// The copies that are due.
+    /// The datagrams and copies that are due.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<Copy> {
-        let mut due = Vec::new();
+        let (mut due, mut first) = (Vec::new(), Vec::new());
         for flow in self.flows.values_mut() {
-            for kept in flow.kept.iter_mut().filter(|kept| kept.due(flow.pace) <= now) {
+            while flow.thin().is_none() || flow.busy <= now + WAITING {
+                let Some(datagram) = flow.waiting.pop_front() else { break };
+                flow.occupy(now, datagram.bytes.len());
+                flow.keep(now, datagram.clone());
+                first.push(datagram);
+            }
+            let dues: Vec<Instant> = flow.dues().collect();
+            for (kept, _) in flow.kept.iter_mut().zip(&dues).filter(|(_, at)| **at <= now) {
                 kept.made += 1;
                 due.push(kept.copy.clone());
             }
@@ -269,12 +458,19 @@ impl Flows {
         }
         self.tidy(now);
         due.retain(|copy| self.may_send(copy));
-        due
+        for copy in &due {
+            if let Some(flow) = self.flows.get_mut(&key(copy.to)) {
+                flow.occupy(now, copy.bytes.len());
+            }
+        }
+        first.extend(due);
+        first
     }
 
-    /// When the next copy is due.
+    /// When the next of them is due.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.flows.values().flat_map(|flow| flow.kept.iter().map(|kept| kept.due(flow.pace))).min()
+        let waiting = |flow: &Flow| (!flow.waiting.is_empty()).then(|| flow.busy - WAITING);
+        self.flows.values().flat_map(|flow| flow.dues().chain(waiting(flow))).min()
     }
 }
 
@@ -329,8 +525,139 @@ mod tests {
             }
             times
         };
-        assert_eq!(times(Duration::from_millis(1)), [25, 60, 120, 240]);
-        assert_eq!(times(Duration::from_millis(39)), [60, 245, 490, 735]);
+        assert_eq!(times(Duration::from_millis(1)), [25, 60, 120, 240, 400, 640]);
+        assert_eq!(times(Duration::from_millis(39)), [60, 175, 325, 475, 625, 775]);
+        assert_eq!(times(Duration::from_millis(200)), [60, 425, 625, 825, 1025, 1225]);
+    }
+
+    #[test]
+    fn where_little_is_known_the_last_datagram_of_a_flight_is_copied_first() {
+        let (now, mut flows) = (Instant::now(), Flows::default());
+        flows.begin(now, to(1));
+        assert!(flows.sent(now, copy(1, true, 1232)) && flows.sent(now, copy(1, true, 1200)));
+        let mut lengths = Vec::new();
+        while let Some(at) = flows.next() {
+            lengths.extend(flows.due(at).iter().map(|copy| copy.bytes.len()));
+        }
+        assert_eq!(lengths[..2], [1232, 1200]);
+        assert_eq!(lengths[2..], [1200, 1232].repeat(COPIES as usize - 1));
+    }
+
+    /// A caller's flow whose first flight was answered by datagrams so far apart.
+    fn answered(now: Instant, gap: Duration) -> Flows {
+        let mut flows = Flows::default();
+        flows.begin(now, to(1));
+        flows.received(now, to(1), &copy(1, true, 1230).bytes);
+        flows.received(now + gap, to(1), &copy(1, true, 470).bytes);
+        flows
+    }
+
+    #[test]
+    fn on_a_thin_link_datagrams_leave_one_by_one() {
+        let now = Instant::now();
+        assert!(!answered(now, Duration::from_millis(20)).is_thin(to(1)), "200 kbit/s");
+        let mut flows = answered(now, Duration::from_millis(100));
+        assert!(flows.is_thin(to(1)), "40 kbit/s");
+        // 252 ms, and the next two have to wait until no more than 150 are left.
+        assert!(flows.wait(now, copy(1, false, 1232)).is_some());
+        assert!(flows.sent(now, copy(1, false, 1232)));
+        assert!(
+            flows.wait(now, copy(1, false, 300)).is_none() && flows.wait(now, copy(1, false, 400)).is_none()
+        );
+        assert!(flows.is_waiting(to(1)));
+        let mut left = Vec::new();
+        while flows.is_waiting(to(1)) {
+            let at = flows.next().expect("one waits");
+            left.extend(flows.due(at).into_iter().map(|c| ((at - now).as_millis(), c.bytes.len())));
+        }
+        assert_eq!(left.iter().map(|(_, len)| *len).collect::<Vec<_>>(), [300, 400]);
+        assert!((95..110).contains(&left[0].0) && (160..175).contains(&left[1].0), "{left:?}");
+        for _ in 0..3 * MAX_DATAGRAMS {
+            let _ = flows.wait(now, copy(1, false, 300));
+        }
+        assert!(flows.flows[&to(1)].waiting.len() <= MAX_DATAGRAMS);
+    }
+
+    #[test]
+    fn a_lost_datagram_of_a_stranger_does_not_make_the_link_thin() {
+        let (now, mut flows) = (Instant::now(), Flows::default());
+        flows.received(now, to(1), &copy(1, true, 1200).bytes);
+        flows.received(now + Duration::from_millis(400), to(1), &copy(1, true, 1200).bytes);
+        assert!(!flows.is_thin(to(1)));
+    }
+
+    /// One Initial packet of `len` bytes in all, with connection ids of 8 bytes.
+    fn initial(len: usize) -> Copy {
+        let mut bytes = vec![0xc0, 0, 0, 0, 1, 8];
+        bytes.extend([7; 8]);
+        bytes.push(8);
+        bytes.extend([9; 8]);
+        bytes.push(0);
+        let rest = len - bytes.len() - 2;
+        bytes.extend((0x4000 | rest as u16).to_be_bytes());
+        bytes.resize(len, 0);
+        Copy { to: to(1), from: None, bytes }
+    }
+
+    #[test]
+    fn what_says_nothing_new_is_not_sent() {
+        let now = Instant::now();
+        let mut flows = Flows::default();
+        flows.begin(now, to(1));
+        assert!(!flows.is_needless(now, &initial(1200)), "this is how it begins");
+        assert!(flows.sent(now, initial(1200)));
+        assert!(!flows.is_needless(now, &initial(1200)), "the second part of it");
+        assert!(flows.is_needless(now + AGAIN, &initial(1200)), "copies of that are to come");
+        let heard = now + Duration::from_millis(50);
+        let mut answer = initial(1230).bytes;
+        answer[6..14].fill(9);
+        flows.received(heard, to(1), &answer);
+        assert!(flows.is_needless(heard, &initial(1200)), "an acknowledgement");
+        let mut with_more = initial(1200);
+        with_more.bytes.extend([0xe0; 100]);
+        assert!(!flows.is_needless(heard, &with_more), "a handshake packet travels along");
+        flows.connected(heard, to(1));
+        assert!(!flows.is_needless(heard, &initial(1200)));
+        while let Some(at) = flows.next() {
+            flows.due(at);
+        }
+        assert!(
+            !flows.is_needless(heard + LIFETIME, &initial(1200)),
+            "copies have ended, so it is QUIC's to repeat"
+        );
+    }
+
+    #[test]
+    fn where_both_dial_at_once_an_answer_is_no_acknowledgement() {
+        let (now, mut flows) = (Instant::now(), Flows::default());
+        flows.begin(now, to(1));
+        assert!(flows.sent(now, initial(1200)));
+        flows.received(now, to(1), &initial(1200).bytes);
+        assert!(!flows.is_needless(now, &initial(1230)));
+    }
+
+    #[test]
+    fn a_callee_says_what_it_has_to_say() {
+        let (now, mut flows) = (Instant::now(), Flows::default());
+        flows.received(now, to(1), &initial(1200).bytes);
+        assert!(!flows.is_needless(now, &initial(48)) && !flows.is_needless(now, &initial(1230)));
+        assert!(flows.sent(now, initial(1230)));
+        assert!(flows.is_needless(now + AGAIN, &initial(1230)));
+        assert!(!flows.is_needless(now + AGAIN, &initial(48)));
+    }
+
+    #[test]
+    fn only_a_datagram_of_one_initial_packet_counts_as_one() {
+        let good = initial(1200).bytes;
+        assert!(is_initial_alone(&good));
+        assert!((0..good.len()).all(|len| !is_initial_alone(&good[..len])));
+        assert_eq!(varint(&[0x25]), Some((37, &[][..])));
+        assert_eq!(varint(&[0x7b, 0xbd, 1]), Some((15_293, &[1][..])));
+        assert_eq!(
+            varint(&[0xc2, 0x19, 0x7c, 0x5e, 0xff, 0x14, 0xe8, 0x8c]),
+            Some((151_288_809_941_952_652, &[][..]))
+        );
+        assert_eq!(varint(&[0x40]), None);
     }
 
     #[test]

@@ -13,8 +13,9 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// The set-ups under way on a socket.
 #[derive(Default)]
@@ -54,6 +55,13 @@ impl SetUps {
     /// The other side got all that was sent so far.
     pub(crate) fn answered(&self, address: SocketAddr) {
         self.with(|flows| flows.answered(Instant::now(), address));
+    }
+
+    /// Waits until all of the set-up with `address` has left.
+    pub(crate) async fn left(&self, address: SocketAddr) {
+        while self.with(|flows| flows.is_waiting(address)) {
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// From here on it is media that is sent.
@@ -133,7 +141,7 @@ async fn send_copies(socket: Weak<RepeatingSocket>, set_ups: Arc<SetUps>) {
     loop {
         let Some(socket) = socket.upgrade() else { return };
         for copy in set_ups.with(|flows| flows.due(Instant::now())) {
-            // A copy that has no room is not worth waiting for.
+            // What has no room is not worth waiting for: it is copied again.
             let _ = socket.inner.try_send(&Transmit {
                 destination: copy.to,
                 ecn: None,
@@ -163,16 +171,33 @@ impl AsyncUdpSocket for RepeatingSocket {
             return self.inner.try_send(transmit);
         }
         let segment = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
-        let datagrams = || {
-            let copy =
-                |bytes: &[u8]| Copy { to: transmit.destination, from: transmit.src_ip, bytes: bytes.into() };
-            transmit.contents.chunks(segment).map(copy)
-        };
-        if is_long(transmit.contents) && !self.set_ups.with(|flows| datagrams().all(|d| flows.may_send(&d))) {
+        let copy =
+            |bytes: &[u8]| Copy { to: transmit.destination, from: transmit.src_ip, bytes: bytes.into() };
+        let datagrams = || transmit.contents.chunks(segment).map(copy);
+        let now = Instant::now();
+        let goes = |flows: &mut Flows| datagrams().all(|d| !flows.is_needless(now, &d) && flows.may_send(&d));
+        if is_long(transmit.contents) && !self.set_ups.with(goes) {
+            return Ok(());
+        }
+        if self.set_ups.with(|flows| flows.is_thin(transmit.destination)) {
+            for datagram in datagrams() {
+                let Some(Copy { bytes, .. }) = self.set_ups.with(|flows| flows.wait(now, datagram)) else {
+                    self.set_ups.changed.notify_one();
+                    continue;
+                };
+                self.inner.try_send(&Transmit {
+                    destination: transmit.destination,
+                    ecn: transmit.ecn,
+                    contents: &bytes,
+                    segment_size: None,
+                    src_ip: transmit.src_ip,
+                })?;
+                self.set_ups.with(|flows| flows.sent(now, copy(&bytes)));
+            }
+            self.set_ups.changed.notify_one();
             return Ok(());
         }
         self.inner.try_send(transmit)?;
-        let now = Instant::now();
         let kept = self.set_ups.with(|flows| datagrams().filter(|d| flows.sent(now, d.clone())).count());
         if kept > 0 {
             self.set_ups.changed.notify_one();

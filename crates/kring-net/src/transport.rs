@@ -15,6 +15,10 @@ const DATAGRAM_RECEIVE_BUFFER: usize = 512 << 10;
 const ACK_DELAY: Duration = Duration::from_millis(100);
 const ACK_THRESHOLD: u32 = 60;
 
+/// What every path of IPv6 carries (1,280 B less headers), and with it all of IPv4's that matter. With 1,200 B the callee's
+/// ServerHello would need two packets, and whatever travels with the second would have to be filled up.
+const MTU: u16 = 1232;
+
 pub(crate) fn config(idle_timeout: Duration) -> Option<TransportConfig> {
     let mut acknowledge = AckFrequencyConfig::default();
     acknowledge
@@ -33,6 +37,7 @@ pub(crate) fn config(idle_timeout: Duration) -> Option<TransportConfig> {
         .datagram_receive_buffer_size(Some(DATAGRAM_RECEIVE_BUFFER))
         // Packets are cut for 1,200 B once and for all, the same on every path.
         .mtu_discovery_config(None)
+        .initial_mtu(MTU)
         // quinn's 333 ms would make one lost first packet cost a second.
         .initial_rtt(Duration::from_millis(100))
         .allow_spin(false)
