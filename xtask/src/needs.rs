@@ -161,7 +161,24 @@ pub(crate) const KEY_STORE: &[Need] = &[
     ),
 ];
 
+/// What looks at the C library and at programs over it.
+#[cfg(target_os = "linux")]
+pub(crate) const C_LIBRARY: &[Need] = &[
+    package(
+        &["valgrind"],
+        "runs programs in C over the library, and looks for wrong use of memory",
+        ["valgrind"; 4],
+    ),
+    package(
+        &["abidiff"],
+        "compares the C library's ABI with the committed one",
+        ["abigail-tools", "libabigail", "", ""],
+    ),
+];
+
 /// Elsewhere these tests are left out.
+#[cfg(not(target_os = "linux"))]
+pub(crate) const C_LIBRARY: &[Need] = &[];
 #[cfg(not(target_os = "linux"))]
 pub(crate) const KEY_STORE: &[Need] = &[];
 #[cfg(not(target_os = "linux"))]
@@ -183,11 +200,6 @@ impl Need {
         &["tshark"],
         "one test captures a call and lets Wireshark look for anything readable",
         ["tshark", "wireshark-cli", "wireshark-cli", "wireshark"],
-    );
-    pub(crate) const VALGRIND: Self = package(
-        &["valgrind"],
-        "runs programs in C over the library, and looks for wrong use of memory",
-        ["valgrind"; 4],
     );
     pub(crate) const NEXTEST: Self = Self {
         programs: &["cargo-nextest"],

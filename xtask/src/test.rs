@@ -40,8 +40,11 @@ const FEATURES: &str = "kring-core/pure-rust,kring/dangerous-key-log,kring/os-ke
 
 /// Runs the tests.
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
-    let tools = &[Need::TSHARK, Need::VALGRIND, Need::NEXTEST];
-    needs::ensure(&[needs::NATIVE, needs::DEVICES, needs::KEY_STORE, tools].concat(), options.yes)?;
+    let tools = &[Need::TSHARK, Need::NEXTEST];
+    needs::ensure(
+        &[needs::NATIVE, needs::DEVICES, needs::KEY_STORE, needs::C_LIBRARY, tools].concat(),
+        options.yes,
+    )?;
     let mut steps = Steps::new("test");
     steps.run(
         "tests",

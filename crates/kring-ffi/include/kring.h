@@ -583,6 +583,41 @@
 #define KRING_PLAYED_CONCEALED 2
 
 /**
+ * The longest packet of sound, in bytes.
+ */
+#define KRING_AUDIO_PACKET_SIZE 1000
+
+/**
+ * The most samples that one packet may hold: 120 ms.
+ */
+#define KRING_AUDIO_PACKET_SAMPLES 5760
+
+/**
+ * The longest encoded picture, in bytes.
+ */
+#define KRING_ENCODED_SIZE (4 << 20)
+
+/**
+ * It decodes without any picture before it.
+ */
+#define KRING_ENCODED_KEYFRAME 1
+
+/**
+ * No later picture builds on it: it may be dropped without harm to others.
+ */
+#define KRING_ENCODED_DISCARDABLE 2
+
+/**
+ * The next picture has to be a keyframe.
+ */
+#define KRING_RECOVERY_KEYFRAME 0
+
+/**
+ * What comes next refers to pictures that the peer has.
+ */
+#define KRING_RECOVERY_REFERENCE 1
+
+/**
  * A place for an identity, tickets and contacts. It may be freed once it was used.
  */
 typedef uint64_t kring_store;
@@ -1629,6 +1664,250 @@ typedef struct kring_video_sink {
     kring_drop_fn drop_fn;
 } kring_video_sink;
 
+/**
+ * How sound is to be encoded; the library's, and good until the function returns.
+ */
+typedef struct kring_audio_settings {
+    /**
+     * sizeof(kring_audio_settings) of the library.
+     */
+    uint32_t struct_size;
+    /**
+     * Length of a frame in ms: 10, 20, 40, 60 or 120. It may change from one frame to the next, as the network does.
+     */
+    uint32_t duration_ms;
+    /**
+     * Payload bits a second.
+     */
+    uint32_t bits_per_second;
+    /**
+     * How many packets get lost, in per cent, for codecs that can spend bits on recovery.
+     */
+    uint32_t expected_loss;
+} kring_audio_settings;
+
+/**
+ * A codec for sound of the program's own. Sound is mono, float from -1 to 1, 48,000 samples a second.
+ *
+ * An encoder or decoder is used by one thread at a time; `user_data` by several at once. The functions may call functions of this header, but
+ * must not wait for the call to end. Packets are encrypted with their length in plain sight: a codec whose packets have the same length
+ * whatever is said gives nothing away.
+ */
+typedef struct kring_audio_codec {
+    /**
+     * sizeof(kring_audio_codec).
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Given to `encoder_new` and `decoder_new`.
+     */
+    void *user_data;
+    /**
+     * The token by which ends agree on the codec: 1 to 16 of a-z, 0-9 and -. "opus" replaces the library's own.
+     */
+    const char *name;
+    /**
+     * Makes an encoder. KRING_OK, or anything else if it cannot. NULL if the program only decodes with it: the library's own of that name
+     * encodes, or nothing.
+     */
+    int32_t (*encoder_new)(void *user_data, const struct kring_audio_settings *settings, void **encoder);
+    /**
+     * Encodes one frame of `count` samples into `packet`, which has room for `capacity` bytes. KRING_OK, or anything else if it failed.
+     */
+    int32_t (*encode)(void *encoder,
+                      const struct kring_audio_settings *settings,
+                      const float *samples,
+                      size_t count,
+                      uint8_t *packet,
+                      size_t capacity,
+                      size_t *length);
+    /**
+     * Frees an encoder.
+     */
+    void (*encoder_free)(void *encoder);
+    /**
+     * Makes a decoder; as `encoder_new`.
+     */
+    int32_t (*decoder_new)(void *user_data, void **decoder);
+    /**
+     * Decodes a packet, which may come from anyone on the other side, into `samples`, which has room for `capacity`. KRING_OK, or anything else
+     * if it is damaged.
+     */
+    int32_t (*decode)(void *decoder,
+                      const uint8_t *packet,
+                      size_t length,
+                      float *samples,
+                      size_t capacity,
+                      size_t *count);
+    /**
+     * Makes up `count` samples from what came before, for a packet that is not there. NULL: silence.
+     */
+    int32_t (*conceal)(void *decoder, float *samples, size_t count);
+    /**
+     * Frees a decoder.
+     */
+    void (*decoder_free)(void *decoder);
+    /**
+     * Frees user_data.
+     */
+    kring_drop_fn drop_fn;
+} kring_audio_codec;
+
+/**
+ * How pictures are to be encoded; the library's, and good until the function returns.
+ */
+typedef struct kring_video_settings {
+    /**
+     * sizeof(kring_video_settings) of the library.
+     */
+    uint32_t struct_size;
+    /**
+     * Width in pixels, even.
+     */
+    uint32_t width;
+    /**
+     * Height in pixels, even.
+     */
+    uint32_t height;
+    /**
+     * Bits a second to aim for.
+     */
+    uint32_t bits_per_second;
+    /**
+     * Pictures a second.
+     */
+    float frames_per_second;
+    /**
+     * A KRING_CONTENT_ value.
+     */
+    uint32_t content;
+    /**
+     * Temporal layers, 1 to 3.
+     */
+    uint32_t temporal_layers;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} kring_video_settings;
+
+/**
+ * One encoded picture, filled by the program; its bytes are the program's and stay until the next call with that encoder.
+ */
+typedef struct kring_encoded {
+    /**
+     * sizeof(kring_encoded) of the library.
+     */
+    uint32_t struct_size;
+    /**
+     * A sum of KRING_ENCODED_ values.
+     */
+    uint32_t flags;
+    /**
+     * The number that this picture has, by the library: it counts what the encoder put out, from 0.
+     */
+    uint32_t number;
+    /**
+     * The number of the picture that this one builds on, unless it is a keyframe.
+     */
+    uint32_t refers_to;
+    /**
+     * Temporal layer, 0 being the base.
+     */
+    uint32_t temporal_layer;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * One access unit; H.264 as in Annex B. NULL: the picture was skipped to hold the rate.
+     */
+    const uint8_t *data;
+    /**
+     * Its length, at most KRING_ENCODED_SIZE.
+     */
+    size_t length;
+} kring_encoded;
+
+/**
+ * A codec for pictures of the program's own.
+ *
+ * An encoder or decoder is used by one thread at a time; `user_data` by several at once. The functions may call functions of this header, but
+ * must not wait for the call to end.
+ */
+typedef struct kring_video_codec {
+    /**
+     * sizeof(kring_video_codec).
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Given to `encoder_new` and `decoder_new`.
+     */
+    void *user_data;
+    /**
+     * The token by which ends agree on the codec: 1 to 16 of a-z, 0-9 and -. "h264" replaces the library's own.
+     */
+    const char *name;
+    /**
+     * Makes an encoder. KRING_OK, or anything else if it cannot. NULL if the program only decodes with it: the library's own of that name
+     * encodes, or nothing.
+     */
+    int32_t (*encoder_new)(void *user_data, const struct kring_video_settings *settings, void **encoder);
+    /**
+     * Encodes a picture that was captured `at_us` µs after the track's start; as a keyframe if `keyframe` is not 0. A picture of another size than
+     * before begins anew with a keyframe. KRING_OK, or anything else if it failed. A program whose pictures are encoded elsewhere need not look at
+     * `picture`: the source gives the beat.
+     */
+    int32_t (*encode)(void *encoder,
+                      const struct kring_picture *picture,
+                      uint64_t at_us,
+                      uint32_t keyframe,
+                      struct kring_encoded *encoded);
+    /**
+     * Changes the rates from the next picture on, without a keyframe. NULL: the rate cannot be changed.
+     */
+    int32_t (*set_rate)(void *encoder, uint32_t bits_per_second, float frames_per_second);
+    /**
+     * The peer has decoded the picture of that number. May be NULL.
+     */
+    void (*acknowledged)(void *encoder, uint32_t number);
+    /**
+     * The peer cannot decode what refers to pictures after `last_good` (if `any_good` is not 0; else to any). Gives a KRING_RECOVERY_ value. NULL:
+     * the next picture is a keyframe.
+     */
+    uint32_t (*lost)(void *encoder, uint32_t any_good, uint32_t last_good);
+    /**
+     * Frees an encoder.
+     */
+    void (*encoder_free)(void *encoder);
+    /**
+     * Makes a decoder; as `encoder_new`.
+     */
+    int32_t (*decoder_new)(void *user_data, void **decoder);
+    /**
+     * Decodes an access unit, which may come from anyone on the other side. What it shows goes to `picture` (KRING_PIXELS_I420 or KRING_PIXELS_NV12),
+     * whose pixels stay until the next call with that decoder; they are copied, once. KRING_OK, also with `y` left at NULL: there is no picture
+     * yet. KRING_ERROR_STATE: one before it is missing, and only a keyframe helps. Anything else: it is damaged.
+     */
+    int32_t (*decode)(void *decoder, const uint8_t *data, size_t length, struct kring_picture *picture);
+    /**
+     * Frees a decoder.
+     */
+    void (*decoder_free)(void *decoder);
+    /**
+     * Frees user_data.
+     */
+    kring_drop_fn drop_fn;
+} kring_video_codec;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -2094,6 +2373,13 @@ int32_t kring_incoming_free(kring_incoming incoming);
 int32_t kring_knock_peer(kring_knock knock, struct kring_peer *peer);
 
 /**
+ * Waits until they have given up, `timeout_ms` at most: negative is for ever, 0 only looks. One thread at a time.
+ *
+ * KRING_ERROR_TIMEOUT; KRING_ERROR_ENDED if it was decided or freed.
+ */
+int32_t kring_knock_wait_given_up(kring_knock knock, int32_t timeout_ms);
+
+/**
  * Lets them in: from now on it rings, as with any caller. `knock` is used up.
  */
 int32_t kring_knock_admit(kring_knock knock);
@@ -2488,6 +2774,20 @@ int32_t kring_media_speaker_sink(kring_media media,
  */
 int32_t kring_media_view_sink(kring_media media,
                               const struct kring_video_sink *sink);
+
+/**
+ * Prefers this codec for sound over those set before. `drop_fn` is called when the call is over, and also if this fails, unless `codec` cannot
+ * be read.
+ */
+int32_t kring_media_audio_codec(kring_media media,
+                                const struct kring_audio_codec *codec);
+
+/**
+ * Prefers this codec for pictures over those set before. `drop_fn` is called when the call is over, and also if this fails, unless `codec` cannot
+ * be read.
+ */
+int32_t kring_media_video_codec(kring_media media,
+                                const struct kring_video_codec *codec);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -54,7 +54,7 @@ pub struct kring_audio_source {
 sized::versioned!(kring_audio_source, size_of::<kring_audio_source>());
 
 /// A source by functions.
-struct CallbackSource {
+pub(crate) struct CallbackSource {
     functions: kring_audio_source,
     data: UserData,
     start: Option<Instant>,
@@ -80,6 +80,17 @@ pub(crate) fn failed(kind: Kind, what: &str, code: i32) -> SourceError {
 
 fn length(samples: usize) -> Duration {
     pace::samples(samples as u64)
+}
+
+impl CallbackSource {
+    pub(crate) fn new(functions: kring_audio_source, data: UserData) -> Result<CallbackSource, Failure> {
+        kind(functions.consent, KRING_CONSENT_MICROPHONE, Kind::Microphone)?;
+        pace::check_flags(functions.flags)?;
+        if functions.read.is_none() {
+            return Err(Failure::null("a function that reads"));
+        }
+        Ok(CallbackSource { functions, data, start: None, played: 0 })
+    }
 }
 
 impl AudioSource for CallbackSource {
@@ -151,13 +162,7 @@ pub unsafe extern "C" fn kring_media_microphone_source(
     guard(|| {
         // SAFETY: the caller's promise.
         let functions = unsafe { sized::read(source) }?;
-        let data = UserData::new(functions.user_data, functions.drop_fn);
-        kind(functions.consent, KRING_CONSENT_MICROPHONE, Kind::Microphone)?;
-        pace::check_flags(functions.flags)?;
-        if functions.read.is_none() {
-            return Err(Failure::null("a function that reads"));
-        }
-        let source = CallbackSource { functions, data, start: None, played: 0 };
+        let source = CallbackSource::new(functions, UserData::new(functions.user_data, functions.drop_fn))?;
         media::set(media, |media| media.microphone(source))
     })
 }
@@ -198,10 +203,16 @@ impl AudioInput {
 }
 
 /// The reading end.
-struct PushedSource {
+pub(crate) struct PushedSource {
     input: Arc<AudioInput>,
     /// When the next sample is expected to be captured.
     next: Option<Instant>,
+}
+
+impl PushedSource {
+    pub(crate) fn new(input: Arc<AudioInput>) -> PushedSource {
+        PushedSource { input, next: None }
+    }
 }
 
 impl AudioSource for PushedSource {
@@ -270,7 +281,7 @@ pub unsafe extern "C" fn kring_audio_input_new(consent: u32, input: *mut kring_a
 #[unsafe(no_mangle)]
 pub extern "C" fn kring_media_microphone_input(media: kring_media, input: kring_audio_input) -> i32 {
     guard(|| {
-        let source = PushedSource { input: handle::get(input)?, next: None };
+        let source = PushedSource::new(handle::get(input)?);
         media::set(media, |media| media.microphone(source))
     })
 }

@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// One identity on one socket. Freeing it stops taking calls; calls that are under way go on.
 pub type kring_endpoint = u64;
@@ -322,7 +323,7 @@ pub unsafe extern "C" fn kring_endpoint_ticket(
             return Err(error.into());
         }
         // SAFETY: the caller's promise.
-        unsafe { text::put(&ticket.to_string(), buffer, capacity, length) }
+        unsafe { text::put(&Zeroizing::new(ticket.to_string()), buffer, capacity, length) }
     })
 }
 

@@ -7,8 +7,11 @@
 #![allow(non_camel_case_types, reason = "types are named as C programs know them")]
 #![allow(clippy::missing_safety_doc, reason = "the header's first lines are the contract of all functions")]
 
+mod codec;
 mod files;
 mod handle;
+#[doc(hidden)]
+pub mod measured;
 mod pace;
 mod sized;
 mod text;
@@ -58,6 +61,11 @@ mod audio_sink;
 
 mod video_sink;
 
+mod audio_codec;
+
+mod video_codec;
+
+pub use audio_codec::*;
 pub use audio_sink::*;
 pub use audio_source::*;
 pub use call::*;
@@ -78,5 +86,6 @@ pub use stats::*;
 pub use store::*;
 pub use ticket::*;
 pub use version::*;
+pub use video_codec::*;
 pub use video_sink::*;
 pub use video_source::*;

@@ -1,6 +1,6 @@
 //! What one side brings to a call: its sources, its sinks, and what it consents to.
 
-use crate::error::{Failure, KRING_ERROR_UNSUPPORTED, guard};
+use crate::error::{Failure, KRING_ERROR_STATE, KRING_ERROR_UNSUPPORTED, guard};
 use crate::files::{RecordingSpeaker, RecordingView};
 use crate::{handle, text};
 use kring::Media;
@@ -11,11 +11,36 @@ use kring::codec::{ContentHint, FrameDuration};
 use std::ffi::c_char;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What one side sends in a call and where it plays what comes. Everything is optional. Answering or dialling with it uses it up.
+/// What one side sends in a call and where it plays what comes. Everything is optional. Answering or dialling with it uses it up. One thread at a
+/// time works with it, else KRING_ERROR_STATE.
 pub type kring_media = u64;
 
 /// What a `kring_media` stands for.
-pub(crate) struct MediaObject(Mutex<Option<Media>>);
+pub(crate) struct MediaObject(Mutex<Slot>);
+
+enum Slot {
+    Ready(Box<Media>),
+    /// A function works with it. Nothing is locked meanwhile: what it replaces drops data of the program's, which may call back.
+    Busy,
+    Used,
+}
+
+impl MediaObject {
+    fn replace(&self, with: Slot) -> Result<Media, Failure> {
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *slot, Slot::Used) {
+            Slot::Ready(media) => {
+                *slot = with;
+                Ok(*media)
+            }
+            Slot::Busy => {
+                *slot = Slot::Busy;
+                Err(Failure::new(KRING_ERROR_STATE, "another function works with this media"))
+            }
+            Slot::Used => Err(Failure::ended("this media")),
+        }
+    }
+}
 
 /// To no device: enough for files, tones and test cards.
 pub const KRING_CONSENT_NOTHING: u32 = 0;
@@ -48,17 +73,14 @@ pub(crate) fn unsupported(what: &str, feature: &str) -> Failure {
 
 /// Takes what is to be used in a call; the handle is used up.
 pub(crate) fn take(media: kring_media) -> Result<Media, Failure> {
-    let object = handle::take::<MediaObject>(media)?;
-    let taken = object.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-    taken.ok_or_else(|| Failure::ended("this media"))
+    handle::take::<MediaObject>(media)?.replace(Slot::Used)
 }
 
 /// Changes what is not used yet.
 pub(crate) fn set(media: kring_media, change: impl FnOnce(Media) -> Media) -> Result<(), Failure> {
     let object = handle::get::<MediaObject>(media)?;
-    let mut slot = object.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let taken = slot.take().ok_or_else(|| Failure::ended("this media"))?;
-    *slot = Some(change(taken));
+    let changed = change(object.replace(Slot::Busy)?);
+    *object.0.lock().unwrap_or_else(PoisonError::into_inner) = Slot::Ready(Box::new(changed));
     Ok(())
 }
 
@@ -81,7 +103,7 @@ pub unsafe extern "C" fn kring_media_new(consent: u32, media: *mut kring_media) 
         let kinds = all.iter().filter(|(flag, _)| consent & flag != 0).map(|(_, kind)| *kind);
         let new = Media::new(Consent::to(kinds));
         // SAFETY: the caller's promise.
-        unsafe { handle::write(media, Arc::new(MediaObject(Mutex::new(Some(new))))) }
+        unsafe { handle::write(media, Arc::new(MediaObject(Mutex::new(Slot::Ready(Box::new(new)))))) }
     })
 }
 

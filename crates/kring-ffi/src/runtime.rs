@@ -96,12 +96,17 @@ impl Freed {
 /// Ends everything: hangs up all calls and tells the other sides, closes all devices and endpoints, frees all handles, waits until
 /// callbacks have returned and their data is dropped, and stops the library's threads; `timeout_ms` at most (negative: for ever).
 /// For programs that unload the library, and for those who look for leaks. It must be the only call into the library at that time,
-/// and not from a callback. Afterwards the library may be used anew.
+/// and not from a callback. Afterwards the
+/// library may be used anew.
 ///
-/// KRING_ERROR_TIMEOUT if something was still running then; KRING_ERROR_STATE from a callback's thread that the library waits for.
+/// KRING_ERROR_TIMEOUT if something was still running then; KRING_ERROR_STATE from a callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn kring_shutdown(timeout_ms: i32) -> i32 {
     guard(|| {
+        // All of the library's threads are called so.
+        if std::thread::current().name().is_some_and(|name| name.starts_with("kring")) {
+            return Err(Failure::new(KRING_ERROR_STATE, "a callback cannot wait for its own end"));
+        }
         let until = u64::try_from(timeout_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
         let left = || {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -118,6 +123,7 @@ pub extern "C" fn kring_shutdown(timeout_ms: i32) -> i32 {
                 }
                 Object::Endpoint(endpoint) => endpoint.free(),
                 Object::Incoming(incoming) => incoming.free(),
+                Object::Knock(knock) => drop(knock.free()),
                 _ => {}
             }
         }

@@ -5,6 +5,7 @@ use crate::text::fixed;
 use crate::{sized, text};
 use kring::Ticket;
 use std::ffi::c_char;
+use zeroize::Zeroizing;
 
 /// Room for the text of any ticket, its NUL included.
 pub const KRING_TICKET_SIZE: usize = 1025;
@@ -61,6 +62,6 @@ pub unsafe extern "C" fn kring_ticket_qr(
         // SAFETY: the caller's promise.
         let ticket: Ticket = unsafe { text::get(ticket, "a ticket") }?.parse()?;
         // SAFETY: the caller's promise.
-        unsafe { text::put(&ticket.to_qr_text(), buffer, capacity, length) }
+        unsafe { text::put(&Zeroizing::new(ticket.to_qr_text()), buffer, capacity, length) }
     })
 }

@@ -198,9 +198,15 @@ impl VideoInput {
 }
 
 /// The reading end.
-struct PushedSource {
+pub(crate) struct PushedSource {
     input: Arc<VideoInput>,
     index: u64,
+}
+
+impl PushedSource {
+    pub(crate) fn new(input: Arc<VideoInput>) -> PushedSource {
+        PushedSource { input, index: 0 }
+    }
 }
 
 impl VideoSource for PushedSource {
@@ -274,7 +280,7 @@ pub unsafe extern "C" fn kring_video_input_new(
 #[unsafe(no_mangle)]
 pub extern "C" fn kring_media_camera_input(media: kring_media, input: kring_video_input) -> i32 {
     guard(|| {
-        let source = PushedSource { input: handle::get(input)?, index: 0 };
+        let source = PushedSource::new(handle::get(input)?);
         media::set(media, |media| media.camera(source))
     })
 }

@@ -135,6 +135,7 @@ static void no_handle(uint64_t none)
     GIVES(KRING_ERROR_HANDLE, kring_incoming_busy(none));
     GIVES(KRING_ERROR_HANDLE, kring_incoming_free(none));
     GIVES(KRING_ERROR_HANDLE, kring_knock_peer(none, &peer));
+    GIVES(KRING_ERROR_HANDLE, kring_knock_wait_given_up(none, 0));
     GIVES(KRING_ERROR_HANDLE, kring_knock_admit(none));
     GIVES(KRING_ERROR_HANDLE, kring_knock_refuse(none));
     GIVES(KRING_ERROR_HANDLE, kring_knock_free(none));
@@ -354,6 +355,7 @@ static void on_event(void *user_data, const kring_event *event)
         SIZED(kring_end, end);
         SIZED(kring_event, own);
         GIVES(KRING_ERROR_STATE, kring_call_next_event(watcher->call, 0, &own));
+        GIVES(KRING_ERROR_STATE, kring_shutdown(-1));
         WELL(kring_call_hang_up(watcher->call));
         WELL(kring_call_wait_ended(watcher->call, 60000, &end));
         CHECK(end.end == KRING_END_HUNG_UP && end.by == KRING_BY_LOCAL);
@@ -531,6 +533,32 @@ static void dropped_whatever_comes(void)
     CHECK(atomic_load(&dropped) == 4);
 }
 
+/* A drop function calls back into what drops it. */
+static kring_media dropping;
+
+static void drop_calls_back(void *user_data)
+{
+    int32_t result = kring_media_name(dropping, "Anna");
+    CHECK(result == KRING_ERROR_STATE || result == KRING_ERROR_HANDLE);
+    count_drop(user_data);
+}
+
+static void a_drop_function_calls_back(void)
+{
+    atomic_int dropped = 0;
+    SIZED(kring_audio_source, source);
+    dropping = quiet();
+    source.user_data = &dropped;
+    source.read = never_read;
+    source.drop_fn = drop_calls_back;
+    WELL(kring_media_microphone_source(dropping, &source));
+    WELL(kring_media_microphone_tone(dropping, 440.0, -20.0));
+    CHECK(atomic_load(&dropped) == 1);
+    WELL(kring_media_microphone_source(dropping, &source));
+    WELL(kring_media_free(dropping));
+    CHECK(atomic_load(&dropped) == 2);
+}
+
 int main(void)
 {
     const uint64_t never[] = {0, 1, 1u << 31, (uint64_t)1 << 32, ((uint64_t)3 << 32) + 5, UINT64_MAX};
@@ -542,6 +570,7 @@ int main(void)
     freed_twice_and_confused();
     thousands();
     dropped_whatever_comes();
+    a_drop_function_calls_back();
     a_callback_frees_its_own_handle();
     a_hang_up_inside_a_callback();
     freed_while_a_callback_runs();
