@@ -891,7 +891,8 @@ typedef struct kring_ticket_options {
 } kring_ticket_options;
 
 /**
- * What one side sends in a call and where it plays what comes. Everything is optional. Answering or dialling with it uses it up.
+ * What one side sends in a call and where it plays what comes. Everything is optional. Answering or dialling with it uses it up. One thread at a
+ * time works with it, else KRING_ERROR_STATE.
  */
 typedef uint64_t kring_media;
 
@@ -1812,7 +1813,7 @@ typedef struct kring_encoded {
      */
     uint32_t number;
     /**
-     * The number of the picture that this one builds on, unless it is a keyframe.
+     * The number of the picture that this one builds on, unless it is a keyframe: the one before, unless something else is written.
      */
     uint32_t refers_to;
     /**
@@ -1943,9 +1944,10 @@ const char *kring_error_name(int32_t code);
  * Ends everything: hangs up all calls and tells the other sides, closes all devices and endpoints, frees all handles, waits until
  * callbacks have returned and their data is dropped, and stops the library's threads; `timeout_ms` at most (negative: for ever).
  * For programs that unload the library, and for those who look for leaks. It must be the only call into the library at that time,
- * and not from a callback. Afterwards the library may be used anew.
+ * and not from a callback. Afterwards the
+ * library may be used anew.
  *
- * KRING_ERROR_TIMEOUT if something was still running then; KRING_ERROR_STATE from a callback's thread that the library waits for.
+ * KRING_ERROR_TIMEOUT if something was still running then; KRING_ERROR_STATE from a callback.
  */
 int32_t kring_shutdown(int32_t timeout_ms);
 

@@ -42,9 +42,9 @@ final class CallTests: XCTestCase {
 
         try await eventually { heard.count > 48_000 && seen.count > 10 }
         XCTAssertGreaterThan(share(of: 600, heard.last(4800)), 0.9)
-        let other = try Media()
-        try other.microphone(tone: 900)
-        try call.switch(to: other)
+        let higher = try Media()
+        try higher.microphone(tone: 900)
+        try call.switch(to: higher)
         try await eventually { share(of: 900, heard.last(4800)) > 0.9 }
         XCTAssertTrue(try call.statistics.contains("\"bytesSent\""))
         let own = try await call.hangUp()
