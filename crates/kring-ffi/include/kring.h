@@ -1941,6 +1941,12 @@ const char *kring_last_error(void);
 const char *kring_error_name(int32_t code);
 
 /**
+ * Begins to collect the randomness of this process's first key, in the background. A program that calls this when it starts dials some 30 ms
+ * quicker where that takes long; without it all works the same.
+ */
+int32_t kring_prepare(void);
+
+/**
  * Ends everything: hangs up all calls and tells the other sides, closes all devices and endpoints, frees all handles, waits until
  * callbacks have returned and their data is dropped, and stops the library's threads; `timeout_ms` at most (negative: for ever).
  * For programs that unload the library, and for those who look for leaks. It must be the only call into the library at that time,
@@ -2417,6 +2423,15 @@ int32_t kring_call_on_event(kring_call call,
                             kring_event_fn callback,
                             void *user_data,
                             kring_drop_fn drop_fn);
+
+/**
+ * Waits until there is a connection with the other side, or the call is over; at a call of kring_endpoint_answer_next: until somebody calls.
+ * `timeout_ms` at most: negative is for ever, 0 only looks.
+ *
+ * KRING_ERROR_TIMEOUT; KRING_ERROR_ENDED if the call was freed meanwhile.
+ */
+int32_t kring_call_wait_begun(kring_call call,
+                              int32_t timeout_ms);
 
 /**
  * Waits until the call is answered and media flows, `timeout_ms` at most: negative is for ever, 0 only looks.

@@ -120,6 +120,19 @@ pub unsafe extern "C" fn kring_call_on_event(
     })
 }
 
+/// Waits until there is a connection with the other side, or the call is over; at a call of kring_endpoint_answer_next: until somebody calls.
+/// `timeout_ms` at most: negative is for ever, 0 only looks.
+///
+/// KRING_ERROR_TIMEOUT; KRING_ERROR_ENDED if the call was freed meanwhile.
+#[unsafe(no_mangle)]
+pub extern "C" fn kring_call_wait_begun(call: kring_call, timeout_ms: i32) -> i32 {
+    guard(|| {
+        let call = get(call)?;
+        let begun = runtime::wait(call.freed.or(call.call.begun()), timeout_ms)?;
+        begun.ok_or_else(|| Failure::ended("the call"))
+    })
+}
+
 /// Waits until the call is answered and media flows, `timeout_ms` at most: negative is for ever, 0 only looks.
 ///
 /// KRING_ERROR_TIMEOUT; KRING_ERROR_ENDED if it ended before (kring_call_wait_ended says how).

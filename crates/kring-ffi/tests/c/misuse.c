@@ -141,6 +141,7 @@ static void no_handle(uint64_t none)
     GIVES(KRING_ERROR_HANDLE, kring_knock_free(none));
     GIVES(KRING_ERROR_HANDLE, kring_call_next_event(none, 0, &event));
     GIVES(KRING_ERROR_HANDLE, kring_call_on_event(none, NULL, NULL, NULL));
+    GIVES(KRING_ERROR_HANDLE, kring_call_wait_begun(none, 0));
     GIVES(KRING_ERROR_HANDLE, kring_call_wait_connected(none, 0));
     GIVES(KRING_ERROR_HANDLE, kring_call_wait_ended(none, 0, NULL));
     GIVES(KRING_ERROR_HANDLE, kring_call_hang_up(none));

@@ -342,8 +342,10 @@ static void a_ticket_for_one_call(void)
     options.lifetime_s = 600;
     WELL(kring_endpoint_ticket(ben, &options, ticket, sizeof ticket, NULL));
     WELL(kring_endpoint_answer_next(ben, quiet(), &waiting));
+    GIVES(KRING_ERROR_TIMEOUT, kring_call_wait_begun(waiting, 0));
     WELL(kring_endpoint_dial(anna, ticket, quiet(), &call));
     WELL(kring_call_wait_connected(call, 60000));
+    WELL(kring_call_wait_begun(waiting, 0));
     WELL(kring_call_wait_connected(waiting, 60000));
     WELL(kring_call_free(call));
     WELL(kring_call_wait_ended(waiting, 60000, NULL));
@@ -368,6 +370,7 @@ static void a_ticket_for_one_call(void)
 
 int main(void)
 {
+    WELL(kring_prepare());
     two_who_get_to_know_each_other();
     another_than_expected();
     a_passcode();
