@@ -4,7 +4,7 @@ use crate::callback::{UserData, kring_drop_fn};
 use crate::codec::{decode_error, encode_error, lasting};
 use crate::error::{Failure, KRING_OK, guard};
 use crate::media::{self, kring_media};
-use crate::{sized, text};
+use crate::{runtime, sized, text};
 use kring::codec::{
     AudioCodec, AudioDecoder, AudioEncoder, AudioSettings, DecodeError, EncodeError, FrameDuration,
 };
@@ -134,6 +134,7 @@ impl AudioCodec for Codec {
             rate: settings.bits_per_second,
             loss: 0,
         };
+        runtime::mark_own_thread();
         let mut made = std::ptr::null_mut();
         // SAFETY: the header says so of this function and this pointer.
         match unsafe { new(self.0.data.pointer(), &encoder.settings(), &mut made) } {
@@ -148,6 +149,7 @@ impl AudioCodec for Codec {
         let Some(new) = self.0.functions.decoder_new else {
             return built_in(name).ok_or(decode_error(name, "decoder_new", 0))?.decoder();
         };
+        runtime::mark_own_thread();
         let mut made = std::ptr::null_mut();
         // SAFETY: the header says so of this function and this pointer.
         match unsafe { new(self.0.data.pointer(), &mut made) } {

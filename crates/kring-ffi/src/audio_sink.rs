@@ -4,7 +4,7 @@ use crate::audio_source::KRING_PACED;
 use crate::callback::{UserData, kring_drop_fn};
 use crate::error::{Failure, KRING_OK, guard};
 use crate::media::{self, kring_media};
-use crate::{pace, sized};
+use crate::{pace, runtime, sized};
 use kring::capture::{AudioSink, NullSpeaker, Played, SinkError};
 use std::ffi::c_void;
 use std::time::{Duration, Instant};
@@ -79,6 +79,7 @@ impl CallbackSink {
 
 impl AudioSink for CallbackSink {
     fn start(&mut self) -> Result<(), SinkError> {
+        runtime::mark_own_thread();
         if let Some(start) = self.functions.start {
             // SAFETY: the header says so of this function and this pointer.
             match unsafe { start(self.data.pointer()) } {

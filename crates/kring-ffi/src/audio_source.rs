@@ -4,7 +4,7 @@ use crate::callback::{UserData, kring_drop_fn};
 use crate::error::{Failure, KRING_ERROR_ENDED, KRING_OK, guard};
 use crate::media::{self, KRING_CONSENT_MICROPHONE, kring_media};
 use crate::pace;
-use crate::{handle, sized, text};
+use crate::{handle, runtime, sized, text};
 use kring::capture::{AudioSource, Captured, Consent, Kind, SourceError};
 use std::collections::VecDeque;
 use std::ffi::c_void;
@@ -102,6 +102,7 @@ impl AudioSource for CallbackSource {
         if let Some(kind) = self.kind().filter(|kind| !consent.covers(*kind)) {
             return Err(SourceError::NoConsent(kind));
         }
+        runtime::mark_own_thread();
         if let Some(start) = self.functions.start {
             // SAFETY: the header says so of this function and this pointer.
             match unsafe { start(self.data.pointer()) } {

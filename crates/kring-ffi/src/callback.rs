@@ -3,19 +3,7 @@
 //! Guarantee: its drop function is called exactly once, after the last callback has returned, whatever comes of the call that it was
 //! handed over in; nothing is called after it.
 
-use std::cell::Cell;
 use std::ffi::c_void;
-
-thread_local! {
-    /// Whether this thread is one of the library's that call back. (Its name would say so too, but asking for that leaves memory behind on a
-    /// thread of the program's.)
-    static CALLS_BACK: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether the program's functions are called on this thread, but for those of a store.
-pub(crate) fn calls_back() -> bool {
-    CALLS_BACK.get()
-}
 
 /// Frees what user_data points to. Called exactly once, last of all, by whichever thread was the last to use it, which may be the one
 /// that frees a handle. NULL if there is nothing to free.
@@ -37,14 +25,7 @@ impl UserData {
         UserData { pointer, drop }
     }
 
-    /// For a callback on a thread of the library's.
     pub(crate) fn pointer(&self) -> *mut c_void {
-        CALLS_BACK.set(true);
-        self.pointer
-    }
-
-    /// For a callback on whichever thread.
-    pub(crate) fn pointer_anywhere(&self) -> *mut c_void {
         self.pointer
     }
 }

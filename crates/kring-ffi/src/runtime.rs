@@ -3,9 +3,9 @@
 //! Guarantee: nothing is started before it is needed, and after [`kring_shutdown`] nothing is left: no thread, no memory but the
 //! last error of each thread.
 
-use crate::callback;
 use crate::error::{Failure, KRING_ERROR_INTERNAL, KRING_ERROR_STATE, KRING_ERROR_TIMEOUT, guard};
 use crate::handle::{self, Object};
+use std::cell::Cell;
 use std::sync::{Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -14,6 +14,16 @@ use tokio::sync::watch;
 static RUNTIME: RwLock<Option<Runtime>> = RwLock::new(None);
 /// How many threads of [`spawn`] there are.
 static THREADS: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+thread_local! {
+    /// This is a thread of the library's, which calls back.
+    static OWN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says that this is a thread of the library's, which calls back.
+pub(crate) fn mark_own_thread() {
+    OWN.set(true);
+}
 
 /// The runtime, made when it is first needed: two threads, which move packets and wait for timers, nothing else.
 pub(crate) fn runtime() -> Result<Handle, Failure> {
@@ -65,6 +75,7 @@ pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<
     let counted = Counted;
     let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
         let _counted = counted;
+        mark_own_thread();
         // What panics has told so in its message; the thread ends, and its callback's data with it.
         let _ = guard(|| {
             body();
@@ -114,7 +125,7 @@ pub extern "C" fn kring_prepare() -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn kring_shutdown(timeout_ms: i32) -> i32 {
     guard(|| {
-        if callback::calls_back() {
+        if OWN.get() {
             return Err(Failure::new(KRING_ERROR_STATE, "a callback cannot wait for its own end"));
         }
         let until = u64::try_from(timeout_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));

@@ -166,9 +166,7 @@ impl KeyStore for Callbacks {
         let mut bytes = Zeroizing::new(vec![0; item.max_len()]);
         let mut length = 0;
         // SAFETY: the header says so of this function; the buffer is as long as is said.
-        let code = unsafe {
-            load(self.data.pointer_anywhere(), number, bytes.as_mut_ptr(), bytes.len(), &mut length)
-        };
+        let code = unsafe { load(self.data.pointer(), number, bytes.as_mut_ptr(), bytes.len(), &mut length) };
         match code {
             KRING_OK if length <= bytes.len() => {
                 bytes.truncate(length);
@@ -184,7 +182,7 @@ impl KeyStore for Callbacks {
             return Err(self.refused("save", item, KRING_ERROR_ARGUMENT));
         };
         // SAFETY: the header says so of this function.
-        match unsafe { save(self.data.pointer_anywhere(), number, bytes.as_ptr(), bytes.len()) } {
+        match unsafe { save(self.data.pointer(), number, bytes.as_ptr(), bytes.len()) } {
             KRING_OK => Ok(()),
             code => Err(self.refused("save", item, code)),
         }

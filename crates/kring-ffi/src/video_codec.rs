@@ -5,7 +5,7 @@ use crate::codec::{decode_error, encode_error, lasting};
 use crate::error::{Failure, KRING_ERROR_STATE, KRING_OK, guard};
 use crate::media::{self, KRING_CONTENT_CAMERA, KRING_CONTENT_SCREEN, KRING_CONTENT_SIGN, kring_media};
 use crate::picture::{KRING_PIXELS_I420, kring_picture};
-use crate::{sized, text};
+use crate::{runtime, sized, text};
 use kring::codec::{
     ContentHint, DecodeError, Decoded, EncodeError, EncodedVideo, Picture, Recovery, VideoCodec,
     VideoDecoder, VideoEncoder, VideoSettings,
@@ -190,6 +190,7 @@ impl VideoCodec for Codec {
         let Some(new) = self.0.functions.encoder_new else {
             return built_in(name).ok_or(encode_error(name, "encoder_new", 0))?.encoder(wanted);
         };
+        runtime::mark_own_thread();
         let mut made = std::ptr::null_mut();
         // SAFETY: the header says so of this function and this pointer.
         match unsafe { new(self.0.data.pointer(), &settings(wanted), &mut made) } {
@@ -205,6 +206,7 @@ impl VideoCodec for Codec {
         let Some(new) = self.0.functions.decoder_new else {
             return built_in(name).ok_or(decode_error(name, "decoder_new", 0))?.decoder();
         };
+        runtime::mark_own_thread();
         let mut made = std::ptr::null_mut();
         // SAFETY: the header says so of this function and this pointer.
         match unsafe { new(self.0.data.pointer(), &mut made) } {

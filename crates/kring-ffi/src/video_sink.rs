@@ -5,7 +5,7 @@ use crate::callback::{UserData, kring_drop_fn};
 use crate::error::{Failure, KRING_OK, guard};
 use crate::media::{self, kring_media};
 use crate::picture::kring_picture;
-use crate::sized;
+use crate::{runtime, sized};
 use kring::capture::{SinkError, VideoSink};
 use kring::codec::Picture;
 use std::ffi::c_void;
@@ -48,6 +48,7 @@ unsafe impl Send for CallbackSink {}
 impl VideoSink for CallbackSink {
     fn show(&mut self, picture: &Picture, _at: Instant) -> Result<(), SinkError> {
         let Some(show) = self.functions.show else { return Err(SinkError::NotStarted) };
+        runtime::mark_own_thread();
         let picture = kring_picture::lend(picture);
         // SAFETY: the header says so of this function and this pointer; the planes are as long as is said.
         match unsafe { show(self.data.pointer(), &picture) } {

@@ -5,7 +5,7 @@ use crate::callback::{UserData, kring_drop_fn};
 use crate::error::{Failure, KRING_ERROR_ENDED, KRING_OK, guard};
 use crate::media::{self, KRING_CONSENT_CAMERA, KRING_CONSENT_SCREEN, kring_media};
 use crate::picture::{kring_picture, kring_picture_buffer};
-use crate::{handle, pace, sized};
+use crate::{handle, pace, runtime, sized};
 use kring::capture::{CapturedPicture, Consent, Kind, SourceError, VideoFormat, VideoSource};
 use kring::codec::Picture;
 use std::ffi::c_void;
@@ -83,6 +83,7 @@ impl VideoSource for CallbackSource {
 
     fn start(&mut self, consent: &Consent, at: Instant) -> Result<(), SourceError> {
         check_consent(self.consent, consent)?;
+        runtime::mark_own_thread();
         if let Some(start) = self.functions.start {
             // SAFETY: the header says so of this function and this pointer.
             match unsafe { start(self.data.pointer()) } {

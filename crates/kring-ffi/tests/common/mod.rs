@@ -192,14 +192,17 @@ pub fn share_of(hertz: f64, samples: &[f32]) -> f64 {
     2.0 * (re * re + im * im) / (all * samples.len() as f64)
 }
 
-/// The last second of a WAV file.
-pub fn last_second(path: &Path) -> Vec<f32> {
+/// All of a WAV file.
+pub fn sound(path: &Path) -> Vec<f32> {
     let mut file = hound::WavReader::open(path).expect("a WAV file");
     assert_eq!(file.spec().sample_rate, 48_000);
-    let samples: Vec<f32> =
-        file.samples::<i16>().map(|s| f32::from(s.expect("a sample")) / 32_768.0).collect();
-    assert!(samples.len() >= 48_000, "expected a second of sound, got {} samples", samples.len());
-    samples[samples.len() - 48_000..].to_vec()
+    file.samples::<i16>().map(|s| f32::from(s.expect("a sample")) / 32_768.0).collect()
+}
+
+/// Whether a tone of `hertz` is heard for a tenth of a second at least; on a busy machine there may be gaps around it.
+pub fn has_tone(hertz: f64, sound: &[f32]) -> bool {
+    let loud = |part: &[f32]| part.iter().any(|x| x.abs() > 0.05);
+    sound.chunks_exact(4800).any(|part| loud(part) && share_of(hertz, part) > 0.9)
 }
 
 /// The `kring` caller of this build, if it was built.
