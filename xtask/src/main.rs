@@ -1,4 +1,4 @@
-//! The repository's tasks: `cargo xtask demo`, `test`, `lint`, `features`, `api`, `vectors`, `header`.
+//! The repository's tasks; `cargo xtask` lists them.
 //!
 //! A task first says what it lacks on this machine and, if allowed, installs it; then it runs, shows each step
 //! with its time, and ends in a summary. Exit codes: 0 well, 1 something failed, 2 wrong command line,
@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod course;
 mod demo;
 mod draw;
 mod failure;
@@ -16,6 +17,7 @@ mod header;
 mod lint;
 mod measure;
 mod needs;
+mod prove;
 mod steps;
 mod test;
 mod vectors;
@@ -49,6 +51,13 @@ cargo xtask api [--check]
 cargo xtask vectors
     Writes docs/test-vectors anew from what the code does; `test` compares them.
 
+cargo xtask course [--link NAME] [--seed N] [--out FILE.svg]
+    Draws a call of the simulator over time: rate, estimate, delays, standstills (docs/img).
+
+cargo xtask prove
+    Runs the symbolic prover Verifpal over the models in docs/proof, compares, and writes docs/proof/results.md.
+    Without it nothing is proven, and the exit code is 3.
+
 cargo xtask header [--check] [--yes]
     Writes the C header crates/kring-ffi/include/kring.h anew from the source, or compares the two (as `lint` does).
 
@@ -76,7 +85,9 @@ fn run() -> Result<(), Failure> {
         Some(Value(task)) if task == "lint" => lint::run(lint::Options::parse(line)?),
         Some(Value(task)) if task == "features" => features::run(line),
         Some(Value(task)) if task == "api" => api::run(line),
+        Some(Value(task)) if task == "course" => course::run(course::Options::parse(line)?),
         Some(Value(task)) if task == "vectors" => vectors::run(line),
+        Some(Value(task)) if task == "prove" => prove::run(line),
         Some(Value(task)) if task == "header" => header::run(line),
         None | Some(Short('h') | Long("help")) => {
             println!("{HELP}");
@@ -86,9 +97,9 @@ fn run() -> Result<(), Failure> {
             println!("{HELP}");
             Ok(())
         }
-        Some(Value(task)) => Err(Failure::usage(format!(
-            "expected demo, test, lint, features, api, vectors or header, got {task:?}; `cargo xtask` lists the tasks"
-        ))),
+        Some(Value(task)) => {
+            Err(Failure::usage(format!("expected one of the tasks that `cargo xtask` lists, got {task:?}")))
+        }
         Some(other) => Err(other.unexpected().into()),
     }
 }
