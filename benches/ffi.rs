@@ -29,7 +29,7 @@ impl AudioSource for InRust {
     fn read(&mut self, block: &mut [f32]) -> Result<Captured, SourceError> {
         block.fill(0.0);
         block.copy_from_slice(&SOUND[..block.len()]);
-        Ok(Captured { at: Instant::now(), ended: false })
+        Ok(Captured::new(Instant::now(), false))
     }
 
     fn stop(&mut self) {}

@@ -13,7 +13,7 @@ use kring_core::handshake::{Accept, Acceptor, Binding, Dial, Progress, Role};
 use kring_core::identity::Identity;
 use kring_core::media::audio::{AudioPlanner, VoiceNetwork};
 use kring_core::media::{AudioPacket, FrameInfo};
-use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
+use kring_core::offer::{Offer, TrackInfo, TrackSource};
 use kring_core::ticket::Ticket;
 use kring_core::time::{Time, WallTime};
 use kring_sim::link::{Link, Spec};
@@ -32,14 +32,7 @@ const BLOCK: usize = 240;
 type Seen = (Role, u64, usize);
 
 fn offer() -> Offer {
-    let track = TrackInfo {
-        id: 0,
-        source: TrackSource::Microphone,
-        codec: "opus".into(),
-        size: None,
-        frame_rate_milli: 0,
-        state: TrackState::Live,
-    };
+    let track = TrackInfo::new(0, TrackSource::Microphone, "opus");
     Offer { name: "Anna".into(), receive: vec!["opus".into(), "h264".into()], tracks: vec![track] }
 }
 

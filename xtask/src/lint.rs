@@ -6,6 +6,7 @@ use std::process::Command;
 
 use lexopt::prelude::*;
 
+use crate::api;
 use crate::failure::Failure;
 use crate::header;
 use crate::needs::{self, Need};
@@ -50,6 +51,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     steps.run("clippy", &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]));
     steps
         .run("documentation", cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"));
+    steps.check("public API", || api::check(true));
     steps.finish()
 }
 

@@ -7,10 +7,12 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 #![forbid(unsafe_code)]
 
+mod api;
 mod course;
 mod demo;
 mod draw;
 mod failure;
+mod features;
 mod header;
 mod lint;
 mod measure;
@@ -38,8 +40,14 @@ cargo xtask test [--yes] [-- ARGUMENTS FOR NEXTEST]
     All tests: cargo nextest, then the examples in the documentation.
 
 cargo xtask lint [--yes]
-    Format, clippy, documentation, dependencies (cargo-deny), spelling (typos, if installed), and that the
-    crates which promise it forbid unsafe code.
+    Format, clippy, documentation, dependencies (cargo-deny), spelling (typos, if installed), the public
+    API, and that the crates which promise it forbid unsafe code.
+
+cargo xtask features
+    Checks that each feature of `kring` compiles alone, and that none does.
+
+cargo xtask api [--check]
+    Writes docs/public-api anew, the listing of what is promised; with --check compares it, as lint does.
 
 cargo xtask reach [CALLER CALLEE] [--moves] [--programs DIR]
     Has two callers behind routers of all kinds (or these two: open, full-cone, port-restricted, symmetric,
@@ -65,6 +73,9 @@ cargo xtask header [--check] [--yes]
 Exit codes: 0 well, 1 something failed, 2 wrong command line, 3 something has to be installed first.";
 
 fn main() -> ExitCode {
+    if let Some(code) = api::stand_in() {
+        return code;
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -80,6 +91,8 @@ fn run() -> Result<(), Failure> {
         Some(Value(task)) if task == "demo" => demo::run(demo::Options::parse(line)?),
         Some(Value(task)) if task == "test" => test::run(test::Options::parse(line)?),
         Some(Value(task)) if task == "lint" => lint::run(lint::Options::parse(line)?),
+        Some(Value(task)) if task == "features" => features::run(line),
+        Some(Value(task)) if task == "api" => api::run(line),
         Some(Value(task)) if task == "course" => course::run(course::Options::parse(line)?),
         Some(Value(task)) if task == "reach" => reach::run(reach::Options::parse(line)?),
         Some(Value(task)) if task == "vectors" => vectors::run(line),
@@ -96,6 +109,9 @@ fn run() -> Result<(), Failure> {
         Some(Value(task)) => Err(Failure::usage(format!(
             "expected one of the tasks that `cargo xtask` lists, got {task:?}"
         ))),
+        Some(Value(task)) => {
+            Err(Failure::usage(format!("expected one of the tasks that `cargo xtask` lists, got {task:?}")))
+        }
         Some(other) => Err(other.unexpected().into()),
     }
 }

@@ -8,11 +8,20 @@ use crate::error::{SinkError, SourceError};
 
 /// What a read of sound gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Captured {
     /// When sample 0 of the block was captured.
     pub at: Instant,
     /// The material ended in or before this block; silence fills the rest, in real time.
     pub ended: bool,
+}
+
+impl Captured {
+    /// A block whose sample 0 was captured `at` this time; `ended` if nothing follows.
+    #[must_use]
+    pub const fn new(at: Instant, ended: bool) -> Self {
+        Self { at, ended }
+    }
 }
 
 /// What a block that is played is made of.

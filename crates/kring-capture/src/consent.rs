@@ -5,6 +5,7 @@ use std::fmt;
 
 /// What a device takes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Kind {
     /// Sound of the room.
     Microphone,

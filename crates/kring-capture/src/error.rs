@@ -52,6 +52,9 @@ pub enum SourceError {
         /// What was asked for.
         got: String,
     },
+    /// No picture can have the size that was asked for.
+    #[error(transparent)]
+    Size(#[from] kring_codec::PictureError),
     /// The device went away or failed.
     #[error("the {kind} failed ({cause}): check that it is plugged in and free, then start again")]
     Device {

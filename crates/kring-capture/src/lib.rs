@@ -8,8 +8,8 @@
 //!
 //! | in place of | source | sink |
 //! | --- | --- | --- |
-//! | microphone, speaker | [`WavSource`], [`Tone`] | [`NullSpeaker`], [`WavWriter`] |
-//! | camera, window | [`Y4mSource`], [`TestCard`] | [`NullView`], [`Y4mWriter`] |
+//! | microphone, speaker | [`WavSource`], [`Tone`] | [`NullSpeaker`], [`WavSpeaker`] |
+//! | camera, window | [`Y4mSource`], [`TestCard`] | [`NullView`], [`Y4mView`] |
 //!
 //! ```
 //! use std::time::Instant;
@@ -33,6 +33,7 @@ mod error;
 pub mod framecode;
 mod null;
 mod pace;
+mod recorder;
 mod resample;
 mod testcard;
 mod tone;
@@ -48,6 +49,7 @@ pub use devices::camera::Camera;
 pub use devices::{microphone::Microphone, speaker::Speaker};
 pub use error::{SinkError, SourceError};
 pub use null::{NullSpeaker, NullView};
+pub use recorder::{WavSpeaker, Y4mView};
 pub use testcard::TestCard;
 pub use tone::Tone;
 pub use video::{CapturedPicture, VideoFormat, VideoSink, VideoSource};

@@ -9,6 +9,7 @@ use crate::error::{SinkError, SourceError};
 
 /// What pictures a source gives.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct VideoFormat {
     /// Width in pixels, even.
     pub width: u32,
@@ -18,8 +19,17 @@ pub struct VideoFormat {
     pub frames_per_second: f32,
 }
 
+impl VideoFormat {
+    /// Pictures of that many pixels, both even, so often a second.
+    #[must_use]
+    pub const fn new(width: u32, height: u32, frames_per_second: f32) -> Self {
+        Self { width, height, frames_per_second }
+    }
+}
+
 /// What a read of a picture gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CapturedPicture {
     /// The picture's number in the file or since the start. Jumps when the reader is late; wraps to 0
     /// when a file repeats.
@@ -28,6 +38,20 @@ pub struct CapturedPicture {
     pub at: Instant,
     /// This is the last picture; the next read gives [`SourceError::Ended`].
     pub ended: bool,
+}
+
+impl CapturedPicture {
+    /// Picture `index`, captured `at` this time; more follow.
+    #[must_use]
+    pub const fn new(index: u64, at: Instant) -> Self {
+        Self { index, at, ended: false }
+    }
+
+    /// The same, as the last one.
+    #[must_use]
+    pub const fn last(self) -> Self {
+        Self { ended: true, ..self }
+    }
 }
 
 /// A camera or screen, or something that stands in for one.

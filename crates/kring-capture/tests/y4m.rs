@@ -9,7 +9,7 @@ use kring_capture::y4m::{Stop, Y4mError, Y4mHeader, parse_header, read_picture};
 use kring_capture::{Consent, SinkError, SourceError, VideoFormat, VideoSource, Y4mSource, Y4mWriter};
 use kring_codec::Picture;
 
-const FORMAT: VideoFormat = VideoFormat { width: 8, height: 6, frames_per_second: 25.0 };
+const FORMAT: VideoFormat = VideoFormat::new(8, 6, 25.0);
 
 /// A picture whose every byte is `level`.
 fn flat(level: u8) -> Picture {

@@ -19,6 +19,7 @@ pub mod ladder;
 pub mod opus;
 pub mod raw;
 mod scale;
+#[doc(hidden)]
 pub mod stretch;
 pub mod video;
 

@@ -261,6 +261,7 @@ impl Identity {
 
 /// What is wrong with an identity's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum IdentityError {
     /// The first eight bytes are not those of an identity.
     #[error("expected a Kring identity, which begins with \"kring id\"; this is something else")]
@@ -339,6 +340,7 @@ impl Certificate {
 
 /// Why a certificate proves nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CertificateError {
     /// Not [`Certificate::LEN`] bytes.
     #[error("expected a certificate of {} bytes, came {came}", Certificate::LEN)]

@@ -14,6 +14,7 @@ const AROUND: usize = 8 + 1 + SUM;
 
 /// What is wrong with a file of tickets or contacts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum KeptError {
     /// The first eight bytes are others.
     #[error("expected a file that begins with {expected:?}; this is something else")]

@@ -52,6 +52,7 @@ pub enum TrackState {
 
 /// A track as its sender announces it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TrackInfo {
     /// 0 to 14, chosen by the sender.
     pub id: u8,
@@ -65,6 +66,21 @@ pub struct TrackInfo {
     pub frame_rate_milli: u32,
     /// Whether it is sent now.
     pub state: TrackState,
+}
+
+impl TrackInfo {
+    /// A live track without size and rate; set the rest on it.
+    #[must_use]
+    pub fn new(id: u8, source: TrackSource, codec: impl Into<String>) -> TrackInfo {
+        TrackInfo {
+            id,
+            source,
+            codec: codec.into(),
+            size: None,
+            frame_rate_milli: 0,
+            state: TrackState::Live,
+        }
+    }
 }
 
 /// What one side sends and can receive: the caller's comes with `confirm`, the callee's with the answer.

@@ -298,6 +298,7 @@ impl FromStr for Ticket {
 
 /// What is wrong with a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TicketError {
     /// Nothing there.
     #[error("expected a ticket (kring1…), came nothing")]

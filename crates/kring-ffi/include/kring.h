@@ -2477,6 +2477,16 @@ int32_t kring_call_mute_microphone(kring_call call, uint32_t muted);
 int32_t kring_call_mute_camera(kring_call call, uint32_t muted);
 
 /**
+ * Takes over each source and sink that `media` has, in place of the one before, which is closed within 100 ms; also in place of one that
+ * has stopped (KRING_EVENT_MEDIA_STOPPED). Sources open with the consent of `media`; what else is set on it means nothing here. `media` is
+ * used up, also if this fails.
+ *
+ * KRING_ERROR_STATE if it has a source for a track that the call was begun without; nothing is switched then.
+ */
+int32_t kring_call_switch(kring_call call,
+                          kring_media media);
+
+/**
  * Gives the callee the passcode that goes with the ticket, at once or when it is asked for (KRING_EVENT_PASSCODE_WANTED). There is one try
  * in a call; whoever dials again has another.
  *

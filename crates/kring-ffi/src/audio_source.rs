@@ -134,8 +134,8 @@ impl AudioSource for CallbackSource {
             now.checked_sub(Duration::from_micros(age_us)).unwrap_or(now)
         };
         match code {
-            KRING_OK => Ok(Captured { at, ended: false }),
-            KRING_ERROR_ENDED => Ok(Captured { at, ended: true }),
+            KRING_OK => Ok(Captured::new(at, false)),
+            KRING_ERROR_ENDED => Ok(Captured::new(at, true)),
             code => {
                 block.fill(0.0);
                 Err(failed(Kind::Microphone, "read", code))
@@ -248,7 +248,7 @@ impl AudioSource for PushedSource {
         if waiting < block.len() && !state.ended {
             // Nothing comes, so silence does, in real time.
             self.next = Some(next + length(block.len()));
-            return Ok(Captured { at: next, ended: false });
+            return Ok(Captured::new(next, false));
         }
         let at = state.end.and_then(|end| end.checked_sub(length(waiting))).unwrap_or(next);
         let count = waiting.min(block.len());
@@ -256,7 +256,7 @@ impl AudioSource for PushedSource {
             *to = from;
         }
         self.next = Some(at + length(block.len()));
-        Ok(Captured { at, ended: state.ended && state.samples.is_empty() })
+        Ok(Captured::new(at, state.ended && state.samples.is_empty()))
     }
 
     fn stop(&mut self) {

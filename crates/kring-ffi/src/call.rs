@@ -5,6 +5,7 @@ use crate::error::{Failure, KRING_ERROR_STATE, KRING_ERROR_TIMEOUT, guard};
 use crate::event::{ended, kring_end, kring_event};
 use crate::handle;
 use crate::list::List;
+use crate::media::{self, kring_media};
 use crate::runtime::{self, Freed};
 use crate::{sized, text};
 use kring::{Call, Code, Event};
@@ -209,6 +210,20 @@ pub extern "C" fn kring_call_mute_camera(call: kring_call, muted: u32) -> i32 {
     guard(|| {
         get(call)?.call.mute_camera(muted != 0);
         Ok(())
+    })
+}
+
+/// Takes over each source and sink that `media` has, in place of the one before, which is closed within 100 ms; also in place of one that
+/// has stopped (KRING_EVENT_MEDIA_STOPPED). Sources open with the consent of `media`; what else is set on it means nothing here. `media` is
+/// used up, also if this fails.
+///
+/// KRING_ERROR_STATE if it has a source for a track that the call was begun without; nothing is switched then.
+#[unsafe(no_mangle)]
+pub extern "C" fn kring_call_switch(call: kring_call, media: kring_media) -> i32 {
+    guard(|| {
+        let media = media::take(media)?;
+        let switched = get(call)?.call.switch(media);
+        switched.map_err(|error| Failure::new(KRING_ERROR_STATE, error))
     })
 }
 

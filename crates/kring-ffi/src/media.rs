@@ -280,7 +280,7 @@ pub(crate) fn format(width: u32, height: u32, frames_per_second: f32) -> Result<
             "expected 1 to 240 pictures a second, got {frames_per_second}"
         )));
     }
-    Ok(VideoFormat { width, height, frames_per_second })
+    Ok(VideoFormat::new(width, height, frames_per_second))
 }
 
 /// Plays the other side's sound into nothing, in real time.

@@ -126,8 +126,8 @@ impl VideoSource for CallbackSource {
             now.checked_sub(Duration::from_micros(age_us)).unwrap_or(now)
         };
         match code {
-            KRING_OK => Ok(CapturedPicture { index, at, ended: false }),
-            KRING_ERROR_ENDED => Ok(CapturedPicture { index, at, ended: true }),
+            KRING_OK => Ok(CapturedPicture::new(index, at)),
+            KRING_ERROR_ENDED => Ok(CapturedPicture::new(index, at).last()),
             code => Err(failed(self.consent.unwrap_or(Kind::Camera), "read", code)),
         }
     }
@@ -239,7 +239,7 @@ impl VideoSource for PushedSource {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(CapturedPicture { index: self.index, at: Instant::now(), ended: false });
+                return Ok(CapturedPicture::new(self.index, Instant::now()));
             }
             state = self.input.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -247,7 +247,8 @@ impl VideoSource for PushedSource {
         // The pixels change hands without being copied.
         std::mem::swap(picture, &mut state.picture);
         self.index += 1;
-        Ok(CapturedPicture { index: self.index, at, ended: state.ended })
+        let captured = CapturedPicture::new(self.index, at);
+        Ok(if state.ended { captured.last() } else { captured })
     }
 
     fn stop(&mut self) {

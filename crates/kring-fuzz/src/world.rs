@@ -7,7 +7,7 @@ use kring_core::crypto::Provider;
 use kring_core::crypto::pure::Pure;
 use kring_core::handshake::{Accept, Acceptor, Binding, Dial, Progress};
 use kring_core::identity::Identity;
-use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
+use kring_core::offer::{Offer, TrackInfo, TrackSource};
 use kring_core::ticket::Ticket;
 use kring_core::time::{Time, WallTime};
 
@@ -121,13 +121,11 @@ pub fn certificate_of(side: usize) -> Vec<u8> {
 /// A microphone and a camera.
 #[must_use]
 pub fn offer(name: &str) -> Offer {
-    let track = |id, source, codec: &str, size| TrackInfo {
-        id,
-        source,
-        codec: codec.into(),
-        size,
-        frame_rate_milli: if size.is_some() { 30_000 } else { 0 },
-        state: TrackState::Live,
+    let track = |id, source, codec, size: Option<(u16, u16)>| {
+        let mut track = TrackInfo::new(id, source, codec);
+        track.frame_rate_milli = if size.is_some() { 30_000 } else { 0 };
+        track.size = size;
+        track
     };
     Offer {
         name: name.into(),

@@ -11,7 +11,7 @@ use kring_core::call::{self, Call, IncomingFrame, SendError};
 use kring_core::handshake::Role;
 use kring_core::media::audio::{AudioPlanner, Copies, VoiceNetwork};
 use kring_core::media::{AudioPacket, Cadence, FrameInfo, JitterBuffer, Playout, VideoBuffer, VideoFrame};
-use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
+use kring_core::offer::{Offer, TrackInfo, TrackSource};
 use kring_core::time::Time;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -39,13 +39,10 @@ const QUIET: u8 = 50;
 
 /// What a side with these devices offers.
 pub(crate) fn offer(name: &str, camera: bool) -> Offer {
-    let track = |id, source, codec: &str, size| TrackInfo {
-        id,
-        source,
-        codec: codec.into(),
-        size,
-        frame_rate_milli: 0,
-        state: TrackState::Live,
+    let track = |id, source, codec, size| {
+        let mut track = TrackInfo::new(id, source, codec);
+        track.size = size;
+        track
     };
     let mut tracks = vec![track(MICROPHONE, TrackSource::Microphone, "opus", None)];
     tracks.extend(camera.then(|| track(CAMERA, TrackSource::Camera, "h264", Some((640, 360)))));

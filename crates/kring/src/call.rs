@@ -17,6 +17,22 @@ use tokio::task::JoinHandle;
 ///
 /// Dropping it hangs up at once: devices close, and the other side is told in the background. To wait until that is
 /// done, [`hang_up`](Call::hang_up).
+///
+/// ```no_run
+/// # async fn follow(call: kring::Call) {
+/// use kring::Event;
+///
+/// while let Some(event) = call.next_event().await {
+///     match event {
+///         Event::Code(code) => println!("read this to each other: {code}"),
+///         Event::PeerTracks(tracks) => println!("they send {} tracks", tracks.len()),
+///         Event::MediaStopped { what, why } => println!("the {what} is gone: {why}"),
+///         Event::Ended(end) => println!("{end}"),
+///         _ => {}
+///     }
+/// }
+/// # }
+/// ```
 #[must_use = "dropping a call hangs up"]
 pub struct Call {
     pub(crate) shared: Arc<Shared>,
@@ -104,11 +120,23 @@ impl Call {
         self.tell(MICROPHONE, muted);
     }
 
+    /// Whether this side's microphone is muted.
+    #[must_use]
+    pub fn is_microphone_muted(&self) -> bool {
+        self.shared.microphone_muted.load(Ordering::Relaxed)
+    }
+
     /// Switches this side's camera off or on; the other side is told.
     pub fn mute_camera(&self, muted: bool) {
         self.shared.camera_muted.store(muted, Ordering::Relaxed);
         self.shared.camera_keyframe.store(true, Ordering::Relaxed);
         self.tell(CAMERA, muted);
+    }
+
+    /// Whether this side's camera is off.
+    #[must_use]
+    pub fn is_camera_muted(&self) -> bool {
+        self.shared.camera_muted.load(Ordering::Relaxed)
     }
 
     fn tell(&self, track: u8, muted: bool) {

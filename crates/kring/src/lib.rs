@@ -78,6 +78,8 @@
 //! Everything here runs on tokio, and on threads of its own for media. Futures may be dropped at any point;
 //! dropping a [`Call`] hangs up.
 //!
+//! What is promised of this API stands in docs/stability.md, recipes in docs/cookbook.md.
+//!
 //! # Features
 //!
 //! `opus` and `h264` are on by default; without them an app brings its codecs. So are `audio-io`, which gives
@@ -105,18 +107,22 @@ pub mod simulation;
 mod standing;
 mod stats;
 pub mod store;
+mod switch;
 
 pub use call::Call;
 pub use endpoint::{Endpoint, EndpointBuilder, Incoming, Knock, RelayError};
 pub use event::{End, Event, Safety};
 pub use home::{ContactInfo, Home, HomeError, TicketInfo};
+pub use kring_core::KeptError;
 pub use kring_core::call::{EndedBy, Timeouts};
-pub use kring_core::contact::{ContactError, check_name as check_contact_name};
+pub use kring_core::contact::{ContactError, ContactKeyId, check_name as check_contact_name};
+pub use kring_core::crypto::CryptoError;
 pub use kring_core::handshake::{Counters, HandshakeError, Pass};
-pub use kring_core::identity::{Fingerprint, FingerprintError, Identity, PublicIdentity};
-pub use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
+pub use kring_core::identity::{Fingerprint, FingerprintError, Identity, IdentityError, PublicIdentity};
+pub use kring_core::offer::{TrackInfo, TrackSource, TrackState};
 pub use kring_core::passcode::{Passcode, PasscodeError};
 pub use kring_core::ticket::{DEFAULT_LIFETIME, Ticket, TicketError, TicketId, TicketIdError};
+pub use kring_core::time::WallTime;
 pub use kring_core::verify::{
     Code, CodeFailure, Emoji, Pin, SafetyMismatch, SafetyNumber, SafetyScan, ScanError,
 };
@@ -127,6 +133,7 @@ pub use media::{CAMERA, MICROPHONE, Media};
 pub use peer::{KeyChanged, Peer, Unverified, Verified, Who};
 pub use reach::Path;
 pub use stats::{AudioStats, QualityLimitationReason, RemoteStats, Stats, TransportStats, VideoStats};
+pub use switch::SwitchError;
 
 /// Sources and sinks: files, tone, test card, and the traits for an app's own.
 pub use kring_capture as capture;

@@ -2,7 +2,7 @@
 
 use kring_capture::{AudioSink, AudioSource, Consent, Kind, VideoSink, VideoSource};
 use kring_codec::{AudioCodec, ContentHint, FrameDuration, VideoCodec};
-use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
+use kring_core::offer::{Offer, TrackInfo, TrackSource};
 use std::sync::Arc;
 
 /// The id of the voice's track.
@@ -17,6 +17,21 @@ const EVERYONE_RECEIVES: [&str; 2] = ["opus", "h264"];
 /// listens to nobody.
 ///
 /// A source opens its device only with `consent` that covers it, and only once the call is answered.
+///
+/// ```
+/// use kring::Media;
+/// use kring::capture::{Consent, TestCard, Tone};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let media = Media::new(Consent::to_nothing())
+///     .name("Anna")
+///     .microphone(Tone::new().frequency(600.0))
+///     .camera(TestCard::new(640, 360, 30.0)?)
+///     .max_rate(1_000_000);
+/// # drop(media);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Media {
     pub(crate) consent: Consent,
@@ -171,14 +186,7 @@ impl Media {
         };
         let mut tracks = Vec::new();
         if let (Some(_), Some(codec)) = (&self.microphone, choose(&audio)) {
-            tracks.push(TrackInfo {
-                id: MICROPHONE,
-                source: TrackSource::Microphone,
-                codec,
-                size: None,
-                frame_rate_milli: 0,
-                state: TrackState::Live,
-            });
+            tracks.push(TrackInfo::new(MICROPHONE, TrackSource::Microphone, codec));
         }
         if let (Some(camera), Some(codec)) = (&self.camera, choose(&video)) {
             let format = camera.format();
@@ -186,14 +194,10 @@ impl Media {
                 Some(Kind::Screen) => TrackSource::Screen,
                 _ => TrackSource::Camera,
             };
-            tracks.push(TrackInfo {
-                id: CAMERA,
-                source,
-                codec,
-                size: Some((format.width as u16, format.height as u16)),
-                frame_rate_milli: (format.frames_per_second * 1000.0) as u32,
-                state: TrackState::Live,
-            });
+            let mut track = TrackInfo::new(CAMERA, source, codec);
+            track.size = Some((format.width as u16, format.height as u16));
+            track.frame_rate_milli = (format.frames_per_second * 1000.0) as u32;
+            tracks.push(track);
         }
         Offer { name: self.name.clone(), receive: [audio, video].concat(), tracks }
     }

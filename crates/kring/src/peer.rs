@@ -33,6 +33,22 @@ pub struct KeyChanged {
 }
 
 /// A peer in whatever state.
+///
+/// ```no_run
+/// use kring::{Call, Who};
+///
+/// /// A line for the people in the call.
+/// fn line(call: &Call) -> String {
+///     match call.who() {
+///         None => "nobody is proven yet".into(),
+///         Some(Who::Verified(peer)) => format!("{} (verified)", peer.identity().fingerprint()),
+///         Some(Who::Unverified(peer)) => format!("{}: compare the code", peer.identity().fingerprint()),
+///         Some(Who::KeyChanged(peer)) => {
+///             format!("not {}, who was expected; nothing is sent", peer.pinned().fingerprint())
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Who {
     /// Has media, visibly marked.

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::event::{End, Event, EventQueue};
 use crate::media::Media;
 use crate::reach::Path;
+use crate::switch::Switches;
 use kring_core::call::{Call, Playout};
 use kring_core::control::Reason;
 use kring_core::passcode::Passcode;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) camera_keyframe: AtomicBool,
     pub(crate) microphone_muted: AtomicBool,
     pub(crate) camera_muted: AtomicBool,
+    pub(crate) switches: Switches,
     pub(crate) played: Played,
     pub(crate) spoken: Spoken,
     watched: Mutex<Watched>,
@@ -134,6 +136,7 @@ impl Shared {
             camera_keyframe: AtomicBool::new(false),
             microphone_muted: AtomicBool::new(false),
             camera_muted: AtomicBool::new(false),
+            switches: Switches::default(),
             played: Played::default(),
             spoken: Spoken::default(),
             watched: Mutex::default(),
@@ -183,6 +186,7 @@ impl Shared {
     /// Ends it for the app: the last event, and everyone who waits is told.
     pub(crate) fn over(&self, end: End) {
         self.stop.store(true, Ordering::Relaxed);
+        self.switches.clear();
         self.events.push(Event::Ended(end.clone()));
         self.set_stage(Stage::Over(end));
     }

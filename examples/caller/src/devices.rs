@@ -53,7 +53,7 @@ pub(crate) fn speaker(name: Option<&str>) -> Result<Box<dyn AudioSink>, Failure>
 
 #[cfg(feature = "camera")]
 pub(crate) fn camera(name: Option<&str>) -> Result<Box<dyn VideoSource>, Failure> {
-    let format = kring::capture::VideoFormat { width: 640, height: 360, frames_per_second: 30.0 };
+    let format = kring::capture::VideoFormat::new(640, 360, 30.0);
     let found = kring::capture::Camera::find(name, format).map_err(|error| failed("--camera", error))?;
     Ok(Box::new(found))
 }

@@ -328,7 +328,9 @@ impl<'a> Talk<'a> {
     fn track_state(&mut self, id: u8, state: TrackState) {
         let Some(track) = self.peer_tracks.iter_mut().find(|t| t.id == id) else { return };
         track.state = state;
-        let what = tracks_text(&[TrackInfo { size: None, ..track.clone() }]);
+        let mut track = track.clone();
+        track.size = None;
+        let what = tracks_text(&[track]);
         let state = match state {
             TrackState::Live => "on",
             TrackState::Muted => "off",

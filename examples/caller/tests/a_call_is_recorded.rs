@@ -27,7 +27,7 @@ fn sound(path: &Path) {
 
 /// Ten seconds of numbered pictures.
 fn pictures(path: &Path) {
-    let format = VideoFormat { width: 320, height: 180, frames_per_second: 15.0 };
+    let format = VideoFormat::new(320, 180, 15.0);
     let mut file = Y4mWriter::create(path, &format).unwrap();
     let mut picture = Picture::new(320, 180).unwrap();
     for number in 0..150 {

@@ -104,7 +104,7 @@ const QUARTERS: [([u8; 3], [u8; 3]); 4] = [
 
 /// Ten seconds of four colours.
 fn pictures(path: &Path, width: u32, height: u32) {
-    let format = VideoFormat { width, height, frames_per_second: 5.0 };
+    let format = VideoFormat::new(width, height, 5.0);
     let mut file = Y4mWriter::create(path, &format).unwrap();
     let mut picture = Picture::new(width, height).unwrap();
     let (w, h) = (width as usize, height as usize);

@@ -75,6 +75,7 @@ pub enum WavError {
 
 /// How one sample is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Encoding {
     /// 8 bits, 128 being silence.
     Unsigned8,
@@ -117,6 +118,7 @@ impl Encoding {
 
 /// What a WAV header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WavFormat {
     /// Samples a second and channel, 8,000 to 192,000.
     pub rate: u32,

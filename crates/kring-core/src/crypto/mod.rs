@@ -29,6 +29,7 @@ pub const KEM_CIPHERTEXT_LEN: usize = 1088;
 
 /// Why a primitive refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CryptoError {
     /// The source of randomness failed.
     #[error("the source of randomness failed; no key can be made without it")]

@@ -188,6 +188,7 @@ impl Session {
 
 /// Why a handshake came to nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum HandshakeError {
     /// The caller's ticket is no good.
     #[error(transparent)]

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 
 /// What let a caller through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Pass {
     /// A ticket that the callee gave out.
     Ticket(TicketId),

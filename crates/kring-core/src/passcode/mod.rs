@@ -35,6 +35,7 @@ pub struct Passcode(Zeroizing<String>);
 
 /// Why a text is no passcode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PasscodeError {
     /// Too few characters.
     #[error("expected a passcode of at least {MIN_PASSCODE} characters, came {came}")]

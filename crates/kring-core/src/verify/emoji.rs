@@ -4,6 +4,7 @@ use std::fmt;
 
 /// A picture and how it is called, for those who read a code out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Emoji {
     /// One character, shown as a picture wherever emoji are.
     pub symbol: char,

@@ -25,6 +25,7 @@ pub struct SafetyScan {
 
 /// Why two people are not the two of a scanned code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SafetyMismatch {
     /// The one who shows it is not the one whom this side calls.
     #[error("the code is of another identity than the one on the other side of the call")]
@@ -36,6 +37,7 @@ pub enum SafetyMismatch {
 
 /// Why a text is no such code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ScanError {
     /// It begins otherwise.
     #[error("expected a Kring safety code, which begins with \"{PREFIX}\"; this is something else")]

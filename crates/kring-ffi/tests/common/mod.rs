@@ -1,7 +1,9 @@
 //! Programs in C, compiled against the library as a program would be, and run.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
-use std::io::Read;
+use kring::capture::Consent;
+use kring::{Endpoint, Event, Media};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -201,4 +203,32 @@ pub fn sound(path: &Path) -> Vec<f32> {
 pub fn has_tone(hertz: f64, sound: &[f32]) -> bool {
     let loud = |part: &[f32]| part.iter().any(|x| x.abs() > 0.05);
     sound.chunks_exact(4800).any(|part| loud(part) && share_of(hertz, part) > 0.9)
+}
+
+/// The `kring` caller of this build, if it was built.
+pub fn caller() -> Option<PathBuf> {
+    let caller = library().parent()?.parent()?.join(format!("kring{}", std::env::consts::EXE_SUFFIX));
+    caller.is_file().then_some(caller)
+}
+
+/// Starts an example that prints a ticket, calls it, and looks at what it has heard. Its name in the call is `name`; it
+/// records to `heard.wav` in `folder`, and ends with the call.
+pub async fn called_from_rust(example: &mut Command, name: &str, folder: &Path) {
+    let mut running = Running(example.stdout(Stdio::piped()).spawn().expect("a program that starts"));
+    let mut said = BufReader::new(running.0.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    let ticket = said.find_map(|line| line.strip_prefix("call me by ").map(str::to_owned)).expect("a ticket");
+    let endpoint = Endpoint::builder().build().expect("an endpoint");
+    let media = Media::new(Consent::to_nothing()).microphone(kring::capture::Tone::new().frequency(700.0));
+    let call = endpoint.dial(&ticket.parse().expect("a ticket"), media);
+    let answered = tokio::time::timeout(Duration::from_secs(60), call.connected()).await;
+    answered.expect("an answer in time").expect("an answer");
+    assert_eq!(call.peer_name(), name);
+    while call.next_event().await.expect("the call goes on") != Event::PeerRecording(true) {}
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(call.stats().remote.map(|remote| remote.total_samples_duration > 1.0), Some(true));
+    call.hang_up().await;
+    let last = said.last().unwrap_or_default();
+    assert!(last.contains("hung up"), "it says how the call ended: {last}");
+    assert!(running.0.wait().expect("its end").success());
+    assert!(has_tone(700.0, &sound(&folder.join("heard.wav"))));
 }

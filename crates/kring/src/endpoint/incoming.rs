@@ -13,6 +13,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Someone calls. It rings for them until this is [answered](Incoming::answer) or declined; dropping it declines.
+///
+/// ```no_run
+/// # async fn one(endpoint: kring::Endpoint, media: kring::Media) -> Option<()> {
+/// let incoming = endpoint.incoming().await?;
+/// match incoming.contact() {
+///     Some(contact) => println!("{} calls", contact.name),
+///     None => println!("somebody calls who says \"{}\"", incoming.name()),
+/// }
+/// let call = incoming.answer(media);
+/// println!("{}", call.ended().await);
+/// # Some(())
+/// # }
+/// ```
 #[must_use = "dropping an incoming call declines it"]
 pub struct Incoming {
     pub(super) call: Option<Call>,
@@ -63,6 +76,7 @@ impl Incoming {
 
     /// Takes the call.
     pub fn answer(mut self, media: Media) -> Call {
+        self.shared.switches.begin_with(&media);
         *self.shared.answer.lock().expect("nothing panics with this lock held") = Some(Box::new(media));
         self.shared.wake.notify_one();
         self.call.take().expect("taken only here and in drop")

@@ -124,6 +124,21 @@ impl Drop for Inner {
 
 /// One identity on one socket. Clones are the same endpoint; when the last is dropped it takes no calls any more, while
 /// calls that are under way go on.
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use kring::{DEFAULT_LIFETIME, Endpoint};
+///
+/// let endpoint = Endpoint::builder().bind("127.0.0.1:0".parse()?).build()?;
+/// let ticket = endpoint.ticket(DEFAULT_LIFETIME)?;
+/// assert!(ticket.to_string().starts_with("kring1"));
+/// assert_eq!(ticket.to_string().parse::<kring::Ticket>()?.id(), ticket.id());
+/// endpoint.close().await;
+/// assert!(endpoint.incoming().await.is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Endpoint {
     inner: Arc<Inner>,
@@ -188,6 +203,7 @@ impl Endpoint {
 
     fn dial_target(&self, target: Target, expected: Option<Pin>, media: Media) -> Call {
         let shared = Shared::new(self.common().clock);
+        shared.switches.begin_with(&media);
         let dialling =
             crate::dial::dial(self.common().clone(), shared.clone(), target, expected, Box::new(media));
         let task = tokio::spawn(dialling);
@@ -207,6 +223,7 @@ impl Endpoint {
     /// Has to be called within a tokio runtime.
     pub fn answer_next(&self, media: Media) -> Call {
         let shared = Shared::new(self.common().clock);
+        shared.switches.begin_with(&media);
         let waiting = standing::answer(self.common(), shared.clone(), Box::new(media));
         Call::new(shared, tokio::spawn(waiting))
     }

@@ -28,22 +28,39 @@ pub(super) struct Listen {
 impl Listen {
     pub(super) fn run(mut self, shared: &Shared) {
         let mut sink = self.sink.take().unwrap_or_else(|| Box::new(NullSpeaker::new()));
-        if let Err(error) = self.play(shared, &mut *sink) {
-            stopped(shared, "speaker", error);
+        let mut voice = None;
+        loop {
+            let played = self.play(shared, &mut *sink, &mut voice);
+            sink.stop();
+            let next = match played {
+                Err(error) => {
+                    stopped(shared, "speaker", error);
+                    voice = None;
+                    // What comes meanwhile is heard by nobody, and not later either.
+                    shared.switches.speaker.wait(shared, || self.frames.try_iter().for_each(drop))
+                }
+                Ok(()) => shared.switches.speaker.take(),
+            };
+            let Some(next) = next else { return };
+            sink = next;
         }
-        sink.stop();
     }
 
-    fn play(&self, shared: &Shared, sink: &mut dyn AudioSink) -> Result<(), String> {
+    /// Plays until the call ends or there is another sink.
+    fn play(
+        &self,
+        shared: &Shared,
+        sink: &mut dyn AudioSink,
+        voice: &mut Option<(u8, Voice)>,
+    ) -> Result<(), String> {
         sink.start().map_err(|e| e.to_string())?;
-        let mut voice: Option<(u8, Voice)> = None;
         let mut cautious = None;
         let mut block = [0.0; BLOCK];
-        while !shared.stopped() {
+        while !shared.stopped() && !shared.switches.speaker.waits() {
             for frame in self.frames.try_iter() {
-                self.take(&mut voice, frame, shared)?;
+                self.take(voice, frame, shared)?;
             }
-            let what = match &mut voice {
+            let what = match voice {
                 Some((_, voice)) => {
                     let now = shared.clock.now();
                     if now.since(*cautious.get_or_insert(now)) > CAUTIOUS {

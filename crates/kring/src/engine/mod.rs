@@ -19,9 +19,9 @@ use kring_codec::{AudioCodec, VideoCodec};
 use kring_core::call::IncomingFrame;
 use kring_core::media::audio::AudioPlanner;
 use kring_core::media::{FrameInfo, MAX_AUDIO_PAYLOAD, MediaKind};
-use kring_core::offer::Offer;
+use kring_core::offer::{Offer, TrackState};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -146,6 +146,13 @@ fn named_audio(codecs: &[Arc<dyn AudioCodec>], name: &str) -> Option<Arc<dyn Aud
 
 fn named_video(codecs: &[Arc<dyn VideoCodec>], name: &str) -> Option<Arc<dyn VideoCodec>> {
     codecs.iter().find(|c| c.name() == name).cloned()
+}
+
+/// A track that had ended goes on.
+fn revive(shared: &Shared, track: u8, muted: &AtomicBool) {
+    let state = if muted.load(Ordering::Relaxed) { TrackState::Muted } else { TrackState::Live };
+    shared.core(|call| call.set_track_state(track, state));
+    shared.wake.notify_one();
 }
 
 /// Says that a source or sink is gone; the call goes on.

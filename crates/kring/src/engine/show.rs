@@ -1,9 +1,10 @@
 //! Pictures out: capture → encode → seal and queue.
 
 use super::numbers::Numbers;
-use super::stopped;
+use super::{revive, stopped};
 use crate::media::CAMERA;
 use crate::shared::Shared;
+use crate::switch::Chosen;
 use kring_capture::{Consent, VideoSource};
 use kring_codec::{
     ContentHint, EncodedVideo, Ladder, Picture, Recovery, VideoCodec, VideoEncoder, VideoSettings,
@@ -25,16 +26,38 @@ pub(super) struct Show {
 
 impl Show {
     pub(super) fn run(mut self, shared: &Shared) {
-        let why = self.send(shared);
-        self.source.stop();
-        if let Some(why) = why {
-            shared.core(|call| call.set_track_state(CAMERA, TrackState::Ended));
-            shared.wake.notify_one();
-            stopped(shared, "camera", why);
+        if let Some(chosen) = shared.switches.camera.take() {
+            self.take_up(chosen);
+        }
+        loop {
+            let why = self.send(shared);
+            self.source.stop();
+            let next = match why {
+                Some(why) => self.another(why, shared),
+                None => shared.switches.camera.take(),
+            };
+            let Some(next) = next else { return };
+            self.take_up(next);
+            self.at = Instant::now();
         }
     }
 
-    /// Sends until the call ends; else says why it stopped.
+    fn take_up(&mut self, (source, consent): Chosen<dyn VideoSource>) {
+        self.source = source;
+        self.consent = consent.unwrap_or_else(|| self.consent.clone());
+    }
+
+    /// Says why the source stopped, and waits for another one.
+    fn another(&self, why: String, shared: &Shared) -> Option<Chosen<dyn VideoSource>> {
+        shared.core(|call| call.set_track_state(CAMERA, TrackState::Ended));
+        shared.wake.notify_one();
+        stopped(shared, "camera", why);
+        let next = shared.switches.camera.wait(shared, || {})?;
+        revive(shared, CAMERA, &shared.camera_muted);
+        Some(next)
+    }
+
+    /// Sends until the call ends or there is another source; else says why it stopped.
     fn send(&mut self, shared: &Shared) -> Option<String> {
         let format = self.source.format();
         let settings = VideoSettings {
@@ -58,7 +81,7 @@ impl Show {
         if let Err(error) = self.source.start(&self.consent, self.at) {
             return Some(error.to_string());
         }
-        while !shared.stopped() {
+        while !shared.stopped() && !shared.switches.camera.waits() {
             let captured = match self.source.read(&mut picture) {
                 Ok(captured) => captured,
                 Err(error) => return Some(error.to_string()),

@@ -1,8 +1,9 @@
 //! Voice out: capture → encode → seal and queue, as the network allows from one frame to the next.
 
-use super::stopped;
+use super::{revive, stopped};
 use crate::media::MICROPHONE;
 use crate::shared::Shared;
+use crate::switch::Chosen;
 use kring_capture::{AudioSource, Consent};
 use kring_codec::{AudioCodec, AudioEncoder, AudioSettings, FrameDuration};
 use kring_core::call::SendError;
@@ -24,16 +25,38 @@ pub(super) struct Speak {
 
 impl Speak {
     pub(super) fn run(mut self, shared: &Shared) {
-        let why = self.send(shared);
-        self.source.stop();
-        if let Some(why) = why {
-            shared.core(|call| call.set_track_state(MICROPHONE, TrackState::Ended));
-            shared.wake.notify_one();
-            stopped(shared, "microphone", why);
+        if let Some(chosen) = shared.switches.microphone.take() {
+            self.take_up(chosen);
+        }
+        loop {
+            let why = self.send(shared);
+            self.source.stop();
+            let next = match why {
+                Some(why) => self.another(why, shared),
+                None => shared.switches.microphone.take(),
+            };
+            let Some(next) = next else { return };
+            self.take_up(next);
+            self.at = Instant::now();
         }
     }
 
-    /// Sends until the call ends; else says why it stopped.
+    fn take_up(&mut self, (source, consent): Chosen<dyn AudioSource>) {
+        self.source = source;
+        self.consent = consent.unwrap_or_else(|| self.consent.clone());
+    }
+
+    /// Says why the source stopped, and waits for another one.
+    fn another(&self, why: String, shared: &Shared) -> Option<Chosen<dyn AudioSource>> {
+        shared.core(|call| call.set_track_state(MICROPHONE, TrackState::Ended));
+        shared.wake.notify_one();
+        stopped(shared, "microphone", why);
+        let next = shared.switches.microphone.wait(shared, || {})?;
+        revive(shared, MICROPHONE, &shared.microphone_muted);
+        Some(next)
+    }
+
+    /// Sends until the call ends or there is another source; else says why it stopped.
     fn send(&mut self, shared: &Shared) -> Option<String> {
         let settings = AudioSettings { duration: FrameDuration::Ms10, ..AudioSettings::default() };
         let mut encoder = match self.codec.encoder(&settings) {
@@ -45,7 +68,7 @@ impl Speak {
         }
         let (mut block, mut packet) = (Vec::new(), Vec::new());
         let mut followed = None;
-        while !shared.stopped() {
+        while !shared.stopped() && !shared.switches.microphone.waits() {
             let plan = self.planner.update(shared.clock.now(), &self.network(shared));
             if followed != Some(plan) {
                 followed = Some(plan);

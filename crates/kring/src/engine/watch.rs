@@ -40,6 +40,11 @@ impl Watch {
     fn show(&mut self, shared: &Shared) -> Result<(), String> {
         let mut viewer: Option<Viewer> = None;
         while !shared.stopped() {
+            if let Some(next) = shared.switches.view.take()
+                && let Some(mut before) = self.sink.replace(next)
+            {
+                before.stop();
+            }
             let wake = viewer.as_ref().and_then(Viewer::due).map(|t| shared.clock.instant(t));
             let wait = wake.map_or(LOOK_UP, |w| w.saturating_duration_since(Instant::now()).min(LOOK_UP));
             match self.frames.recv_timeout(wait) {
@@ -58,8 +63,9 @@ impl Watch {
             viewer.decode(shared)?;
             viewer.tell(shared);
             if let Some(picture) = viewer.next(shared) {
-                if let Some(sink) = &mut self.sink {
-                    sink.show(&picture, Instant::now()).map_err(|e| e.to_string())?;
+                if let Some(Err(error)) = self.sink.as_mut().map(|sink| sink.show(&picture, Instant::now())) {
+                    stopped(shared, "view", error);
+                    self.sink.take().into_iter().for_each(|mut sink| sink.stop());
                 }
                 viewer.spare.push(picture);
             }

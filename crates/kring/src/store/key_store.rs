@@ -53,6 +53,42 @@ impl Item {
 /// Keeps secrets over the end of a process: an operating system's key store, or [`FileStore`].
 ///
 /// Everything here may block, for a disk's time.
+///
+/// ```
+/// use kring::store::{Item, KeyStore, StoreError};
+/// use std::collections::HashMap;
+/// use std::path::PathBuf;
+/// use std::sync::Mutex;
+/// use zeroize::Zeroizing;
+///
+/// /// Secrets that end with the process.
+/// #[derive(Default)]
+/// struct InMemory(Mutex<HashMap<Item, Zeroizing<Vec<u8>>>>);
+///
+/// impl KeyStore for InMemory {
+///     fn load(&self, item: Item) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+///         Ok(self.0.lock().unwrap().get(&item).cloned())
+///     }
+///
+///     fn save(&self, item: Item, bytes: &[u8]) -> Result<(), StoreError> {
+///         self.0.lock().unwrap().insert(item, Zeroizing::new(bytes.to_vec()));
+///         Ok(())
+///     }
+///
+///     fn place(&self, item: Item) -> PathBuf {
+///         PathBuf::from("memory").join(item.name())
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = InMemory::default();
+/// let (identity, new) = kring::store::load_or_create_in(&store)?;
+/// assert!(new);
+/// let (same, new) = kring::store::load_or_create_in(&store)?;
+/// assert!(!new && same.public() == identity.public());
+/// # Ok(())
+/// # }
+/// ```
 pub trait KeyStore: Send + Sync + 'static {
     /// What was saved last; `None` if nothing ever was. To be wiped when dropped.
     ///

@@ -213,7 +213,7 @@ impl Pictures {
             Some(file) => file,
             None => {
                 let Size { width, height, frames_per_second } = full;
-                let format = VideoFormat { width, height, frames_per_second };
+                let format = VideoFormat::new(width, height, frames_per_second);
                 self.file.insert(Y4mWriter::create(&self.path, &format)?)
             }
         };

@@ -1,0 +1,2 @@
+/* The C interface of Kring, wherever pkg-config says that it is. */
+#include <kring.h>
