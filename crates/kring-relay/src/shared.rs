@@ -143,8 +143,7 @@ impl Shared {
         if let Some(mailbox) = session.mailbox {
             self.rendezvous().ended(mailbox);
         }
-        for (replies, client, token) in session.ends().filter(|(_, client, _)| Some(*client) != but) {
-            tracing::trace!(client, "told of the end of a session");
+        for (replies, _, token) in session.ends().filter(|(_, client, _)| Some(*client) != but) {
             let _ = replies.try_send(Reply::Closed { token, reason }.encode());
         }
     }
