@@ -106,9 +106,6 @@ fn run() -> Result<(), Failure> {
             println!("{HELP}");
             Ok(())
         }
-        Some(Value(task)) => Err(Failure::usage(format!(
-            "expected one of the tasks that `cargo xtask` lists, got {task:?}"
-        ))),
         Some(Value(task)) => {
             Err(Failure::usage(format!("expected one of the tasks that `cargo xtask` lists, got {task:?}")))
         }

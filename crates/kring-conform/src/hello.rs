@@ -9,7 +9,7 @@ use kring_core::crypto::Provider;
 use kring_core::fuzzing::raw::{self, RawHandshake};
 use kring_core::handshake::{EXPORTER_LABEL, Role};
 use kring_core::identity::{Certificate, Fingerprint, Identity};
-use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
+use kring_core::offer::{Offer, TrackInfo, TrackSource};
 use kring_core::time::WallTime;
 use kring_net::{Connection, Endpoint};
 use std::net::SocketAddr;
@@ -40,21 +40,12 @@ pub(crate) struct Dialling {
 
 /// What we say about ourselves: a microphone and a camera, and a track that no version 1 knows.
 pub(crate) fn own_offer() -> Vec<u8> {
-    let track = |id, source, codec: &str, size, frame_rate_milli| TrackInfo {
-        id,
-        source,
-        codec: codec.into(),
-        size,
-        frame_rate_milli,
-        state: TrackState::Live,
-    };
+    let mut camera = TrackInfo::new(crate::media::CAMERA, TrackSource::Camera, "h264");
+    (camera.size, camera.frame_rate_milli) = (Some(crate::picture::SIZE), 10_000);
     let offer = Offer {
         name: "kring-conform".into(),
         receive: vec!["a-codec-of-2040".into(), "opus".into(), "h264".into()],
-        tracks: vec![
-            track(crate::media::VOICE, TrackSource::Microphone, "opus", None, 0),
-            track(crate::media::CAMERA, TrackSource::Camera, "h264", Some(crate::picture::SIZE), 10_000),
-        ],
+        tracks: vec![TrackInfo::new(crate::media::VOICE, TrackSource::Microphone, "opus"), camera],
     };
     let alien = field(3, &[numbered(1, 9), numbered(2, 77), field(3, b"smell")].concat());
     among_unknown(&[offer.encode(), alien].concat())
