@@ -32,7 +32,7 @@ pub(crate) const PROTOCOL_ERROR: u64 = 6;
 
 /// Whether version 1 knows that kind.
 pub(crate) fn is_known(kind: u64) -> bool {
-    matches!(kind, 1..=18 | 20 | 21 | 30..=32 | 34)
+    matches!(kind, 1..=18 | 20 | 21 | 30..=32 | 34 | 40..=42)
 }
 
 /// Whether the direction is rekeyed after it (section 6).
