@@ -9,7 +9,7 @@ use kring_core::crypto::Provider;
 use kring_core::fuzzing::raw::{self, RawHandshake};
 use kring_core::handshake::{EXPORTER_LABEL, Role};
 use kring_core::identity::{Certificate, Fingerprint, Identity};
-use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
+use kring_core::offer::{Offer, TrackInfo, TrackSource};
 use kring_core::time::WallTime;
 use kring_net::{Connection, Endpoint};
 use std::net::SocketAddr;
@@ -40,13 +40,10 @@ pub(crate) struct Dialling {
 
 /// What we say about ourselves: a microphone and a camera, and a track that no version 1 knows.
 pub(crate) fn own_offer() -> Vec<u8> {
-    let track = |id, source, codec: &str, size, frame_rate_milli| TrackInfo {
-        id,
-        source,
-        codec: codec.into(),
-        size,
-        frame_rate_milli,
-        state: TrackState::Live,
+    let track = |id, source, codec: &str, size, frame_rate_milli| {
+        let mut track = TrackInfo::new(id, source, codec);
+        (track.size, track.frame_rate_milli) = (size, frame_rate_milli);
+        track
     };
     let offer = Offer {
         name: "kring-conform".into(),
