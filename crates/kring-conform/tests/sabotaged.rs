@@ -14,7 +14,7 @@ use kring_core::handshake::{
 use kring_core::identity::Identity;
 use kring_core::media::audio::Copies;
 use kring_core::media::{FrameHeader, parse};
-use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
+use kring_core::offer::{Offer, TrackInfo, TrackSource};
 use kring_core::ticket::Ticket;
 use kring_core::time::{Time, WallTime};
 use kring_net::{Config, Connection, Endpoint, RecvStream, SendStream};
@@ -62,14 +62,7 @@ const NOTHING: Sabotage = Sabotage {
 };
 
 fn right_offer() -> Offer {
-    let voice = TrackInfo {
-        id: 3,
-        source: TrackSource::Microphone,
-        codec: "opus".into(),
-        size: None,
-        frame_rate_milli: 0,
-        state: TrackState::Live,
-    };
+    let voice = TrackInfo::new(3, TrackSource::Microphone, "opus");
     let receive = ["opus", "h264"].map(String::from).to_vec();
     Offer { name: "Sabot".into(), receive, tracks: vec![voice] }
 }
