@@ -76,7 +76,7 @@ const GROWTH_BELOW: f64 = 0.60;
 /// second: up by so many bit/s, and at most so much of it; down by so much of it. So calls that share a bottleneck converge.
 const CRUISE: (f64, f64) = (1.0, 0.6);
 const CRUISE_UP: (f64, f64) = (34_000.0, 0.10);
-const CRUISE_DOWN: f64 = 0.40;
+const CRUISE_DOWN: f64 = 0.60;
 /// The time in which a queue is to be drained, in ms.
 const DRAIN: f64 = 250.0;
 /// A queue that was told of is drained after so long and a round trip.
@@ -454,7 +454,7 @@ impl RateControl {
     /// at more of a queue and so gains on who sends more.
     fn cruise(&mut self, passed: f64) {
         let packet = self.packet_time();
-        let aim = CRUISE.0 + CRUISE.1 * packet * (packet / 20.0);
+        let aim = CRUISE.0 + CRUISE.1 * packet * (packet / 20.0).powf(1.5);
         let waits = (self.queue.least_within(100) - self.noise()).max(0.0);
         let off = ((aim - waits) / aim).clamp(-1.0, 1.0);
         if off > 0.0 && !self.is_app_limited() {
