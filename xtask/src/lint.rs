@@ -13,7 +13,7 @@ use crate::steps::Steps;
 use crate::workspace::{cargo, find_program, root, target_dir};
 
 /// The crates that promise to contain no unsafe code.
-const SAFE: [&str; 5] = ["kring-core", "kring-fuzz", "kring-net", "kring-sim", "kring"];
+const SAFE: [&str; 6] = ["kring-conform", "kring-core", "kring-fuzz", "kring-net", "kring-sim", "kring"];
 
 /// The command line of this task.
 #[derive(Debug, Default)]

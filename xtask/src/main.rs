@@ -1,5 +1,4 @@
-//! The repository's tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask lint`, `cargo xtask vectors`,
-//! `cargo xtask header`.
+//! The repository's tasks; `cargo xtask` lists them.
 //!
 //! A task first says what it lacks on this machine and, if allowed, installs it; then it runs, shows each step
 //! with its time, and ends in a summary. Exit codes: 0 well, 1 something failed, 2 wrong command line,
@@ -8,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 #![forbid(unsafe_code)]
 
+mod course;
 mod demo;
 mod draw;
 mod failure;
@@ -15,6 +15,7 @@ mod header;
 mod lint;
 mod measure;
 mod needs;
+mod prove;
 mod steps;
 mod test;
 mod vectors;
@@ -45,6 +46,13 @@ cargo xtask vectors
 cargo xtask header [--check] [--yes]
     Writes the C header crates/kring-ffi/include/kring.h anew from the source, or compares the two (as `lint` does).
 
+cargo xtask course [--link NAME] [--seed N] [--out FILE.svg]
+    Draws a call of the simulator over time: rate, estimate, delays, standstills (docs/img).
+
+cargo xtask prove
+    Runs the symbolic prover Verifpal over the models in docs/proof, compares, and writes docs/proof/results.md.
+    Without it nothing is proven, and the exit code is 3.
+
 --yes installs what is missing without asking; so does the environment variable CI.
 Exit codes: 0 well, 1 something failed, 2 wrong command line, 3 something has to be installed first.";
 
@@ -64,8 +72,10 @@ fn run() -> Result<(), Failure> {
         Some(Value(task)) if task == "demo" => demo::run(demo::Options::parse(line)?),
         Some(Value(task)) if task == "test" => test::run(test::Options::parse(line)?),
         Some(Value(task)) if task == "lint" => lint::run(lint::Options::parse(line)?),
+        Some(Value(task)) if task == "course" => course::run(course::Options::parse(line)?),
         Some(Value(task)) if task == "vectors" => vectors::run(line),
         Some(Value(task)) if task == "header" => header::run(line),
+        Some(Value(task)) if task == "prove" => prove::run(line),
         None | Some(Short('h') | Long("help")) => {
             println!("{HELP}");
             Ok(())
@@ -74,9 +84,9 @@ fn run() -> Result<(), Failure> {
             println!("{HELP}");
             Ok(())
         }
-        Some(Value(task)) => Err(Failure::usage(format!(
-            "expected demo, test, lint, vectors or header, got {task:?}; `cargo xtask` lists the tasks"
-        ))),
+        Some(Value(task)) => {
+            Err(Failure::usage(format!("expected one of the tasks that `cargo xtask` lists, got {task:?}")))
+        }
         Some(other) => Err(other.unexpected().into()),
     }
 }

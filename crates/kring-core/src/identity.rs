@@ -119,6 +119,12 @@ impl NoiseKey {
         NoiseKey { secret, public, not_after }
     }
 
+    /// One whose secret nobody here has, to be certified by somebody dishonest.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn of_public(public: [u8; 32], not_after: WallTime) -> NoiseKey {
+        NoiseKey { secret: StaticSecret::from([0; 32]), public, not_after }
+    }
+
     pub(crate) fn secret(&self) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(self.secret.to_bytes())
     }

@@ -138,17 +138,46 @@ fn missing_discardable_frames_cost_a_moment() {
 
 #[test]
 fn frames_are_held_to_be_in_time_with_the_sound() {
-    let mut buffer = started();
+    let mut buffer = VideoBuffer::default();
     buffer.set_lag(Some(90_000));
+    push(&mut buffer, 40, [key(0)]);
+    assert_eq!(pull(&mut buffer, 89), []);
+    assert_eq!(pull(&mut buffer, 90), [0]);
     push(&mut buffer, 50, [delta(1)]);
-    assert_eq!(pull(&mut buffer, 123), []);
     assert_eq!(buffer.next_wake(), Some(Time::from_micros(123_333)));
     assert_eq!(pull(&mut buffer, 124), [1]);
+    // The sound comes later from now on: frames follow at half their pace, and are held no longer than the limit.
     buffer.set_lag(Some(i64::MAX));
     push(&mut buffer, 130, [delta(2)]);
-    assert_eq!(buffer.next_wake(), Some(at(130) + MAX_HOLD));
+    assert_eq!(buffer.next_wake(), Some(Time::from_micros(124_000 + 2 * 33_333)));
+    assert_eq!(pull(&mut buffer, 191), [2]);
+    push(&mut buffer, 200, [VideoFrame { skippable: 4, ..delta(7) }]);
+    assert_eq!(buffer.next_wake(), Some(at(200) + MAX_HOLD));
     buffer.set_lag(Some(i64::MIN));
-    assert_eq!(pull(&mut buffer, 130), [2]);
+    assert_eq!(pull(&mut buffer, 212), [7]);
+}
+
+#[test]
+fn after_a_standstill_frames_come_at_once_and_slide_back_into_time() {
+    let mut buffer = started();
+    buffer.set_lag(Some(250_000));
+    // The last one came 33 ms after the first; then nothing was captured for a second.
+    push(&mut buffer, 40, [delta(1)]);
+    assert_eq!(pull(&mut buffer, 290), [1]);
+    let mut later: Vec<_> =
+        (30..50).map(|id| VideoFrame { skippable: u8::from(id == 30) * 28, ..delta(id) }).collect();
+    let mut shown = Vec::new();
+    for ms in 1000..2000 {
+        while later.first().is_some_and(|frame| frame.capture / 1000 + 40 <= ms) {
+            push(&mut buffer, ms, [later.remove(0)]);
+        }
+        shown.extend(pull(&mut buffer, ms).into_iter().map(|id| (id, ms)));
+    }
+    let (first, last) = (shown[0], shown[shown.len() - 1]);
+    assert_eq!((first.0, last.0, shown.len()), (30, 49, 20));
+    assert!(first.1 <= 1040 + 13, "{first:?}");
+    assert!(shown.windows(2).all(|pair| pair[1].1 - pair[0].1 <= 68), "{shown:?}");
+    assert_eq!(last.1, delta(49).capture.div_ceil(1000) + 250, "in time with the sound again");
 }
 
 #[test]

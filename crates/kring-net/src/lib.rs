@@ -183,10 +183,12 @@ impl Endpoint {
         socket: Arc<dyn AsyncUdpSocket>,
         mut endpoint: EndpointConfig,
     ) -> Result<Endpoint, BindError> {
-        let transport = Arc::new(
-            transport::config(config.idle_timeout)
-                .ok_or(BindError::IdleTimeout { came: config.idle_timeout })?,
-        );
+        // The caller opens the control stream, and nobody any other.
+        let transport = |streams| {
+            transport::config(config.idle_timeout, streams)
+                .map(Arc::new)
+                .ok_or(BindError::IdleTimeout { came: config.idle_timeout })
+        };
         #[allow(unused_mut)]
         let (mut server_tls, mut client_tls) = (tls::server()?, tls::client()?);
         #[cfg(feature = "dangerous-key-log")]
@@ -194,13 +196,14 @@ impl Endpoint {
             server_tls.key_log = log.clone();
             client_tls.key_log = log.clone();
         }
-        let no_initial = |_| rustls::Error::General("no cipher suite for QUIC's Initial packets".into());
-        let mut server =
-            ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(server_tls).map_err(no_initial)?));
-        transport::bound(&mut server).transport_config(transport.clone());
-        let mut client =
-            ClientConfig::new(Arc::new(QuicClientConfig::try_from(client_tls).map_err(no_initial)?));
-        client.transport_config(transport);
+        let no_initial = || rustls::Error::General("no cipher suite for QUIC's Initial packets".into());
+        let initial = tls::initial().ok_or_else(no_initial)?;
+        let server_crypto = QuicServerConfig::with_initial(Arc::new(server_tls), initial);
+        let mut server = ServerConfig::with_crypto(Arc::new(server_crypto.map_err(|_| no_initial())?));
+        transport::bound(&mut server).transport_config(transport(1)?);
+        let client_crypto = QuicClientConfig::with_initial(Arc::new(client_tls), initial);
+        let mut client = ClientConfig::new(Arc::new(client_crypto.map_err(|_| no_initial())?));
+        client.transport_config(transport(0)?);
 
         endpoint.grease_quic_bit(false);
         let runtime = Arc::new(TokioRuntime);

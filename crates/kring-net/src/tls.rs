@@ -1,7 +1,7 @@
 //! TLS 1.3 for the hop: it hides metadata on the wire and keeps strangers' bytes out of streams; it proves nothing
 //! about people, which is the Noise handshake's part.
 //!
-//! Guarantee: one key exchange, X25519MLKEM768; no resumption, no early data, in either direction. The server's key is
+//! Guarantee: one key exchange, X25519MLKEM768, and one cipher suite; no resumption, no early data, in either direction. The server's key is
 //! drawn afresh for each endpoint and sent bare (RFC 7250), so there is no certificate with a name in it and no X.509
 //! to parse.
 
@@ -15,6 +15,7 @@ use rustls::crypto::{CryptoProvider, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
 };
+use rustls::quic::Suite;
 use rustls::server::AlwaysResolvesServerRawPublicKeys;
 use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
@@ -25,16 +26,20 @@ use std::sync::Arc;
 pub const ALPN: &[u8] = b"kring/1";
 /// The key exchange of every hop.
 pub const KEY_EXCHANGE: &str = "X25519MLKEM768";
-/// The cipher suite that both sides prefer, and so use.
+/// The cipher suite of every hop.
 pub const CIPHER_SUITE: &str = "TLS13_AES_256_GCM_SHA384";
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider {
-        // QUIC's Initial packets need AES-128-GCM (RFC 9001, section 5.2); what follows uses the first.
-        cipher_suites: vec![TLS13_AES_256_GCM_SHA384, TLS13_AES_128_GCM_SHA256],
+        cipher_suites: vec![TLS13_AES_256_GCM_SHA384],
         kx_groups: vec![X25519MLKEM768],
         ..rustls::crypto::aws_lc_rs::default_provider()
     })
+}
+
+/// What QUIC's Initial packets are under, whatever TLS agrees on (RFC 9001, section 5.2).
+pub(crate) fn initial() -> Option<Suite> {
+    TLS13_AES_128_GCM_SHA256.tls13()?.quic_suite()
 }
 
 pub(crate) fn server() -> Result<ServerConfig, BindError> {

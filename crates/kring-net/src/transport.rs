@@ -19,7 +19,8 @@ const ACK_THRESHOLD: u32 = 60;
 /// ServerHello would need two packets, and whatever travels with the second would have to be filled up.
 const MTU: u16 = 1232;
 
-pub(crate) fn config(idle_timeout: Duration) -> Option<TransportConfig> {
+/// `streams` is how many the other side may open.
+pub(crate) fn config(idle_timeout: Duration, streams: u32) -> Option<TransportConfig> {
     let mut acknowledge = AckFrequencyConfig::default();
     acknowledge
         .max_ack_delay(Some(ACK_DELAY))
@@ -28,7 +29,7 @@ pub(crate) fn config(idle_timeout: Duration) -> Option<TransportConfig> {
     let mut config = TransportConfig::default();
     config
         .max_idle_timeout(Some(IdleTimeout::try_from(idle_timeout).ok()?))
-        .max_concurrent_bidi_streams(VarInt::from_u32(1))
+        .max_concurrent_bidi_streams(VarInt::from_u32(streams))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(128 << 10))
         .receive_window(VarInt::from_u32(256 << 10))

@@ -9,7 +9,7 @@ use crate::scenario::{Camera, Person, Scenario, of};
 use crate::trace::Trace;
 use kring_core::call::{self, Call, IncomingFrame, SendError};
 use kring_core::handshake::Role;
-use kring_core::media::audio::Copies;
+use kring_core::media::audio::{AudioPlanner, Copies, VoiceNetwork};
 use kring_core::media::{AudioPacket, Cadence, FrameInfo, JitterBuffer, Playout, VideoBuffer, VideoFrame};
 use kring_core::offer::{Offer, TrackInfo, TrackSource, TrackState};
 use kring_core::time::Time;
@@ -24,6 +24,8 @@ pub(crate) const CAMERA: u8 = 1;
 const ASSUMED_RTT: Duration = Duration::from_millis(100);
 /// Pictures may be shown so much earlier than the sound of the same moment is heard, in µs.
 const LEAD: i64 = 25_000;
+/// The most that a voice takes, in bit/s.
+const MOST_VOICE: u32 = 400_000;
 /// How many pictures are remembered to go back to.
 const MAX_SENT: usize = 128;
 /// The speaker takes blocks of that length.
@@ -65,6 +67,7 @@ pub(crate) struct Engine {
     rng: Rng,
     voice: Voice,
     packet: Duration,
+    planner: Option<AudioPlanner>,
     /// Which earlier packets travel along.
     copies: Copies,
     /// When the block being captured is full.
@@ -106,6 +109,7 @@ impl Engine {
             drift: person.drift,
             voice: Voice::new(scenario.voice_key(who), person.voice as usize),
             packet: person.packet,
+            planner: person.plans.then(AudioPlanner::default),
             next_voice: now + person.packet,
             camera,
             sent: VecDeque::new(),
@@ -189,20 +193,34 @@ impl Engine {
 
     fn speak(&mut self, cx: &mut Context<'_>, call: &mut Call) {
         let captured = self.next_voice - self.packet;
-        self.next_voice += self.packet;
+        let lasts = self.packet;
+        let copies = self.copies;
         let level = self.rng.within(10..=70) as u8;
-        if self.muted[usize::from(MICROPHONE)] {
-            return;
-        }
-        let payload = self.voice.encode(captured);
+        let payload = (!self.muted[usize::from(MICROPHONE)]).then(|| self.voice.encode(captured));
+        self.plan(cx.now, call);
+        self.next_voice += self.packet;
+        let Some(payload) = payload else { return };
         self.encoded += payload.len() as u64;
-        let sent =
-            call.send_audio(MICROPHONE, captured + self.clock, self.packet, level, &payload, &self.copies);
+        let sent = call.send_audio(MICROPHONE, captured + self.clock, lasts, level, &payload, &copies);
         if let Err(error) = sent
             && !matches!(error, SendError::NotLive { .. })
         {
             cx.check.fail(cx.now, format_args!("{:?}: sound is not sent: {error}", cx.who));
         }
+    }
+
+    /// Chooses the next packet as `kring/src/engine/speak.rs` does.
+    fn plan(&mut self, now: Time, call: &Call) {
+        let Some(planner) = &mut self.planner else { return };
+        let (network, told) = (call.network(), call.stats().peer.is_some());
+        let network = VoiceNetwork {
+            audio_rate: call.shares().audio.min(MOST_VOICE),
+            loss: told.then_some(network.loss as f32),
+            burst: network.burst as f32,
+        };
+        let plan = planner.update(now + self.clock, &network);
+        (self.packet, self.copies) = (plan.duration, plan.copies);
+        self.voice.size = (u64::from(plan.bit_rate) * plan.duration.as_micros() as u64 / 8_000_000) as usize;
     }
 
     fn show(&mut self, cx: &mut Context<'_>, call: &mut Call) {

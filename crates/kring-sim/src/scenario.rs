@@ -76,6 +76,8 @@ pub struct Person {
     pub voice: u64,
     /// Of a voice packet, in time.
     pub packet: Duration,
+    /// Whether its voice follows the network as an app's does; else packets are of one size and length.
+    pub plans: bool,
     /// Its camera, if it has one.
     pub camera: Option<Camera>,
     /// What its connection lets out, in kbit/s; no bound if `None`.
@@ -249,6 +251,7 @@ fn person(rng: &mut Rng) -> Person {
         drift: rng.within(0..=200) as i64 - 100,
         voice: rng.within(60..=160),
         packet: Duration::from_millis(rng.pick(&[20, 20, 20, 10, 40, 60])),
+        plans: false,
         camera: rng.chance(800_000).then_some(camera),
         pace: rng.chance(150_000).then(|| rng.within(200..=3000)),
         keys: KeyLifetimes::default(),

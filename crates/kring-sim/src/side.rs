@@ -10,7 +10,7 @@ use crate::rng::Rng;
 use crate::scenario::{Action, Reaction, Scenario, of};
 use crate::stream::{Receiver, Segment, Sender};
 use crate::trace::Trace;
-use crate::world::Sent;
+use crate::world::{Sample, Sent};
 use kring_core::call::{Call, EndedBy, Event};
 use kring_core::control::Reason;
 use kring_core::crypto::Provider;
@@ -168,6 +168,20 @@ impl Side {
     /// Whether not a byte of the handshake has come.
     pub(crate) fn is_untouched(&self) -> bool {
         self.began.is_none() && self.end.is_none()
+    }
+
+    /// What it knows of the network, while the call lasts.
+    pub(crate) fn sample(&self, at: Time) -> Option<Sample> {
+        let Stage::Live(call) = &self.stage else { return None };
+        let (stats, bytes) = (call.stats(), self.sent.bytes);
+        Some(Sample {
+            at,
+            estimate: stats.estimate,
+            target: stats.target,
+            video: stats.share.video,
+            waiting: stats.video_queue_bytes,
+            bytes,
+        })
     }
 
     /// When [`run`](Side::run) is due; `None` once nothing will happen by itself.

@@ -5,7 +5,7 @@
 use crate::link::Spec;
 use crate::scenario::{Action, Camera, Reaction, Scenario, Step, of};
 use crate::world::{self, Outcome};
-use kring_core::call::Timeouts;
+use kring_core::call::{KeyLifetimes, Timeouts};
 use kring_core::control::Reason;
 use kring_core::handshake::Role;
 use kring_core::time::Time;
@@ -39,7 +39,7 @@ impl Figures {
     }
 }
 
-/// Talks for `seconds` over `link`, with 20 ms packets, a camera of 30 pictures a second, and nothing else going on.
+/// Talks for `seconds` over `link`, with a voice that follows the network, a camera of 30 pictures a second, and nothing else going on.
 /// Gives the call, and the figures of what the callee sent and of what the caller sent.
 ///
 /// # Panics
@@ -53,7 +53,7 @@ pub fn talk(seed: u64, link: &str, seconds: u64) -> (Outcome, [Figures; 2]) {
     let at = Time::from_millis(seconds * 1000);
     scenario.script = vec![Step { at, who: Role::Caller, what: Action::HangUp(Reason::HungUp) }];
     for person in &mut scenario.people {
-        (person.pace, person.packet) = (None, Duration::from_millis(20));
+        (person.pace, person.plans, person.keys) = (None, true, KeyLifetimes::default());
         let layers = person.camera.is_some_and(|camera| camera.layers);
         person.camera = Some(Camera { interval: Duration::from_micros(33_333), bytes: 7_500, layers });
     }

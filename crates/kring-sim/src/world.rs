@@ -36,6 +36,8 @@ pub struct Outcome {
     pub pictures: [Vec<(Time, Duration)>; 2],
     /// What each sent; see [`of`].
     pub sent: [Sent; 2],
+    /// What each knew of the network, every [`SAMPLED`]; see [`of`].
+    pub course: [Vec<Sample>; 2],
     /// From the dialling until the caller knew that it rings.
     pub setup: Option<Duration>,
     /// When both were done.
@@ -55,8 +57,30 @@ pub struct Sent {
     pub encoded: u64,
 }
 
+/// How often samples are taken.
+pub const SAMPLED: Duration = Duration::from_millis(20);
+
+/// What one side knew and did at a moment of the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When.
+    pub at: Time,
+    /// What the way is thought to carry, and what may be sent now, in bit/s.
+    pub estimate: u32,
+    /// See `estimate`.
+    pub target: u32,
+    /// What the picture encoder gets of it, in bit/s.
+    pub video: u32,
+    /// Bytes of pictures that wait to be sent.
+    pub waiting: usize,
+    /// Bytes sent since the beginning, without the headers below.
+    pub bytes: u64,
+}
+
 struct World {
     now: Time,
+    sampled: Time,
+    course: [Vec<Sample>; 2],
     sides: [Side; 2],
     /// By who sends.
     links: [Link<Wire>; 2],
@@ -78,6 +102,8 @@ pub fn run(scenario: &Scenario, readable: bool) -> Outcome {
     let link = |who, name| Link::new(&scenario.links[of(who)], Rng::new(scenario.seed, name));
     let mut world = World {
         now: Time::ZERO,
+        sampled: Time::ZERO,
+        course: Default::default(),
         sides,
         links: [link(Role::Callee, "link callee"), link(Role::Caller, "link caller")],
         script: scenario.script.clone().into_iter(),
@@ -95,6 +121,7 @@ pub fn run(scenario: &Scenario, readable: bool) -> Outcome {
         totals: [world.check.totals(Role::Callee), world.check.totals(Role::Caller)],
         pictures: [Role::Callee, Role::Caller].map(|who| world.check.pictures(who).to_vec()),
         sent: world.sides.each_ref().map(|side| side.sent),
+        course: world.course,
         setup,
         lasted: world.now.since(Time::ZERO),
         lines,
@@ -118,6 +145,7 @@ impl World {
                 break;
             }
             self.now = self.now.max(due);
+            self.sample();
             self.step();
         }
         self.check.finish(self.now);
@@ -138,6 +166,16 @@ impl World {
         let links = self.links.iter().filter_map(Link::due);
         let script = self.script.as_slice().first().map(|step| step.at);
         sides.chain(links).chain(script).min()
+    }
+
+    /// Notes what both know, as it was since the last step.
+    fn sample(&mut self) {
+        while self.sampled < self.now {
+            for (side, course) in self.sides.iter().zip(&mut self.course) {
+                course.extend(side.sample(self.sampled));
+            }
+            self.sampled += SAMPLED;
+        }
     }
 
     fn step(&mut self) {

@@ -1,10 +1,10 @@
-//! What is logged at the finest level, by Kring and all below it, while calls succeed and fail: no key, no ticket and no
+//! What is logged at the finest level, by Kring and all below it, while calls succeed and fail: no key, no ticket, no passcode and no
 //! address; but for quinn's, which names addresses at its finest level, where each packet has a line.
 #![allow(clippy::print_stdout)]
 mod common;
 use common::*;
 use data_encoding::{BASE32_NOPAD, BASE64, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
-use kring::{Endpoint, Identity, Ticket};
+use kring::{Endpoint, Identity, Passcode, Ticket};
 use std::fmt::{Debug, Write};
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
@@ -111,6 +111,19 @@ async fn nothing_that_is_logged_is_a_secret() {
     within(10, dialled.connected()).await.unwrap();
     dialled.hang_up().await;
     end_of(&ahead).await;
+    // One with a passcode: guessed wrong, then right.
+    let passcodes = ["umbrella 9073", "zeppelin 4418"];
+    let passcode = |text| Passcode::new(text).unwrap();
+    let guarded = ticket(&b);
+    b.home().set_passcode(guarded.id(), &passcode(passcodes[0])).unwrap();
+    for (text, lets_in) in [(passcodes[1], false), (passcodes[0], true)] {
+        let dialled = c.dial(&guarded, quiet());
+        dialled.enter_passcode(passcode(text));
+        if lets_in {
+            rings(&b).await.decline();
+        }
+        end_of(&dialled).await;
+    }
     // Tickets that do not hold: revoked, out of date, of somebody who is not there, changed.
     assert!(b.revoke(tickets[1].id()).unwrap());
     let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -122,6 +135,7 @@ async fn nothing_that_is_logged_is_a_secret() {
     let unheard = a.dial(&tickets[3], quiet());
     tokio::time::sleep(Duration::from_millis(500)).await;
     unheard.hang_up().await;
+    tickets.push(guarded);
     let mut text = tickets[0].to_string();
     text.pop();
     assert!(text.parse::<Ticket>().is_err());
@@ -141,6 +155,10 @@ async fn nothing_that_is_logged_is_a_secret() {
         let text = ticket.to_string();
         secrets.extend([text[6..].to_owned(), text[6..].to_uppercase()].map(|t| t[80..110].to_owned()));
         secrets.extend(spellings(&body(ticket)[53..69]));
+    }
+    for text in passcodes {
+        secrets.push(text.to_owned());
+        secrets.extend(spellings(text.as_bytes()));
     }
     let ports = [&a, &b, &c].map(|e| format!(":{}", e.local_addr().unwrap().port()));
     let lines = ledger.0.lock().unwrap();

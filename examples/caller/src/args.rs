@@ -2,6 +2,7 @@
 
 use crate::exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use kring::codec::ContentHint;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -103,6 +104,9 @@ pub(crate) struct Common {
     /// What is sent as pictures: `device`, `device:N` or `device:NAME`, FILE.y4m, `testcard` or `none`
     #[arg(long, value_name = "WHAT", default_value = "none", value_parser = camera)]
     pub(crate) camera: Camera,
+    /// What the pictures are like: `camera`, `screen` (sharp before smooth, for text) or `sign` (smooth before sharp, for sign language)
+    #[arg(long, value_name = "WHAT", default_value = "camera")]
+    pub(crate) content: Content,
     /// Where pictures are shown: `window` or `none`
     #[arg(long, value_name = "WHAT", default_value = "none", value_parser = view)]
     pub(crate) view: View,
@@ -187,6 +191,24 @@ pub(crate) enum Speaker {
 pub(crate) enum View {
     Window,
     None,
+}
+
+/// What pictures are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Content {
+    Camera,
+    Screen,
+    Sign,
+}
+
+impl From<Content> for ContentHint {
+    fn from(content: Content) -> ContentHint {
+        match content {
+            Content::Camera => ContentHint::Camera,
+            Content::Screen => ContentHint::Screen,
+            Content::Sign => ContentHint::Sign,
+        }
+    }
 }
 
 /// Sound is sent as it is.
@@ -383,6 +405,7 @@ mod tests {
     fn rates_and_names_are_kept_in_range() {
         refused("call x --max-rate 23");
         refused("call x --max-rate 20001");
+        refused("call x --content text");
         assert!(name(&"x".repeat(64)).is_ok() && name(&"ü".repeat(65)).is_err());
     }
 }

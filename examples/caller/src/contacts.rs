@@ -4,10 +4,11 @@ use crate::args::Home;
 use crate::exit::{Exit, Failure};
 use crate::home::{self, date};
 use crate::output::printable;
-use crate::ticket;
+use crate::{qr, ticket};
 use clap::{Args, Subcommand};
-use kring::{ContactInfo, Fingerprint, HomeError};
+use kring::{ContactInfo, Fingerprint, HomeError, PublicIdentity, SafetyNumber, SafetyScan};
 use serde_json::{Value, json};
+use std::io::{self, IsTerminal};
 
 #[derive(Args, Debug)]
 pub(crate) struct Contacts {
@@ -56,6 +57,13 @@ enum Command {
         /// Say that it holds no more
         #[arg(long)]
         undo: bool,
+        #[command(flatten)]
+        home: Home,
+    },
+    /// Show the safety number of you and a contact, to be compared in person or by any other way than a call.
+    Number {
+        /// The contact's name
+        name: String,
         #[command(flatten)]
         home: Home,
     },
@@ -113,6 +121,11 @@ pub(crate) fn run(contacts: Contacts) -> Result<Exit, Failure> {
             home.set_verified(&name, !undo).map_err(failed)?;
             println!("{} is {} now", printable(&name), if undo { "unverified" } else { "verified" });
         }
+        Some(Command::Number { name, home }) => {
+            let folder = home.home.or(default);
+            let own = home::identity(folder.clone())?.identity.public();
+            number(&own, &home::open(folder)?, &name, contacts.json)?;
+        }
         Some(Command::Block { who, home }) => {
             let home = open(home)?;
             let fingerprint = find(&home, &who)?;
@@ -129,6 +142,32 @@ pub(crate) fn run(contacts: Contacts) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Shows the safety number of this identity and a contact's, and what the contact may scan.
+fn number(own: &PublicIdentity, home: &kring::Home, name: &str, as_json: bool) -> Result<(), Failure> {
+    let contact = home.contact(name).map_err(|error| failed(error.into()))?;
+    let Some(peer) = contact.identity else {
+        let message = format!(
+            "{} was never called, so that only their fingerprint is known: {}",
+            contact.name, contact.fingerprint
+        );
+        return Err(Failure::new(Exit::Contact, message));
+    };
+    let (number, scan) = (SafetyNumber::of(own, &peer), SafetyScan::new(*own, peer));
+    if as_json {
+        println!("{}", json!({"number": number.to_string(), "scan": scan.to_string()}));
+        return Ok(());
+    }
+    println!("{number}");
+    if io::stdout().is_terminal() {
+        let (columns, rows) = crossterm::terminal::size().unwrap_or((80, 24));
+        let text = scan.to_qr_text();
+        for line in qr::draw(&text, rows.saturating_sub(2).into(), columns.into()).unwrap_or_default() {
+            println!("\x1b[97;40m{line}\x1b[0m");
+        }
+    }
+    Ok(())
 }
 
 fn find(home: &kring::Home, who: &str) -> Result<Fingerprint, Failure> {

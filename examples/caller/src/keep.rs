@@ -31,9 +31,19 @@ pub(crate) fn keep(app: &App, endpoint: &Endpoint, peer: &PublicIdentity, name: 
     }
 }
 
+/// With whom there was a call.
+pub(crate) struct Other<'a> {
+    pub(crate) peer: &'a PublicIdentity,
+    /// What they call themselves.
+    pub(crate) called: &'a str,
+    /// Whether a person has compared the code with them.
+    pub(crate) verified: bool,
+}
+
 /// After a call with somebody who is no contact: asks a person at a terminal. Other callers are told meanwhile that it is
 /// busy.
-pub(crate) async fn offer(app: &App, endpoint: &Endpoint, peer: &PublicIdentity, called: &str, others: bool) {
+pub(crate) async fn offer(app: &App, endpoint: &Endpoint, other: Other<'_>, others: bool) {
+    let Other { peer, called, verified } = other;
     let home = endpoint.home();
     if home.contact_of(&peer.fingerprint()).is_some() {
         return;
@@ -54,7 +64,13 @@ pub(crate) async fn offer(app: &App, endpoint: &Endpoint, peer: &PublicIdentity,
             }
             key = keys::next(&mut keys) => match key {
                 Key::Char('y') => {
-                    keep(app, endpoint, peer, &name);
+                    // What was compared in the call holds for the contact.
+                    if keep(app, endpoint, peer, &name)
+                        && verified
+                        && let Err(error) = home.set_verified(&name, true)
+                    {
+                        app.output.warn(format_args!("that they are verified was not kept: {error}"));
+                    }
                     return;
                 }
                 Key::Char('n' | 'q') => return app.output.line("not kept"),

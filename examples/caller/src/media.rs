@@ -61,7 +61,10 @@ pub(crate) fn open(common: &Common, meters: &Meters, tape: Option<&Tape>) -> Res
     // taken the call; files and synthetic sources need none.
     let kinds = [microphone.as_ref().and_then(|m| m.kind()), camera.as_ref().and_then(|c| c.kind())];
     let consent = Consent::to(kinds.into_iter().flatten());
-    let mut media = Media::new(consent).name(&common.name).max_rate(common.max_rate * 1000);
+    let mut media = Media::new(consent)
+        .name(&common.name)
+        .max_rate(common.max_rate * 1000)
+        .content(common.content.into());
     if common.pad_video {
         media = media.video_codec(PaddedH264);
     }

@@ -114,6 +114,7 @@ pub(crate) async fn talk(
         talk.second(&call, at);
     }
     let (peer, called) = (call.peer(), call.peer_name());
+    let verified = matches!(call.who(), Some(Who::Verified(_)));
     if hang_up {
         call.hang_up().await;
     } else {
@@ -127,7 +128,8 @@ pub(crate) async fn talk(
         recorder.finish().await;
     }
     if let Some(peer) = peer.filter(|_| may_keep) {
-        keep::offer(app, endpoint, &peer, &called, others).await;
+        let other = keep::Other { peer: &peer, called: &called, verified };
+        keep::offer(app, endpoint, other, others).await;
     }
     Talked { end, answered, stopped }
 }

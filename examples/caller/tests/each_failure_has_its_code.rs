@@ -86,6 +86,7 @@ fn contacts_that_are_not_there_or_cannot_be_named_so() {
     fails(&desk, "contacts rename Anna Ben", 17, "kring contacts");
     fails(&desk, "contacts block Anna", 17, "no contact");
     fails(&desk, "contacts unblock Anna", 17, "no contact");
+    fails(&desk, "contacts number Anna", 17, "no contact");
     fails(&desk, "contacts rename Anna -x", 2, "-x");
     fails(&desk, "contacts add hello --name Anna", 10, "kring1");
     fails(&desk, "call Anna", 10, "no contact is called \"Anna\"");

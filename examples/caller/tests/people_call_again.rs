@@ -43,6 +43,10 @@ fn two_who_keep_each_other_call_by_name_until_one_removes_or_blocks_the_other() 
     assert!(out.contains("calling Ben"), "{out}");
     answer.says("Anna (contact)");
     assert!(ok(&desk, "anna", "contacts").contains("Ben  "));
+    // What the two may compare outside of any call.
+    let number = ok(&desk, "anna", "contacts number ben");
+    assert_eq!(number.split_whitespace().map(str::len).collect::<Vec<_>>(), [5; 12]);
+    assert_eq!(number, ok(&desk, "answer", "contacts number Anna"));
     // Out of the other process, by its folder.
     let listed = ok(&desk, "answer", "contacts --json");
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();

@@ -1,8 +1,9 @@
-//! A call as a dishonest program would use it; for `kring-fuzz`.
+//! A call as a dishonest program would use it; for `kring-fuzz` and `kring-conform`.
 #![allow(missing_docs)]
 
 use super::report::decode;
 use super::{Call, Report};
+use crate::fuzzing::raw::ReportRead;
 use crate::media::{Datagram, FrameHeader};
 
 impl Call {
@@ -27,6 +28,13 @@ impl Call {
 }
 
 impl Report {
+    /// All that the report in `bytes` says.
+    pub(crate) fn read(bytes: &[u8]) -> Option<ReportRead> {
+        let told = decode(bytes).ok()?;
+        let pictures = told.pictures.iter().map(|p| (p.track, p.decoded, p.lost)).collect();
+        Some(ReportRead { counts: told.counts, arrivals: told.arrivals, pictures })
+    }
+
     /// The report in `bytes`, its counts encoded again, if it has them all.
     #[doc(hidden)]
     #[must_use]

@@ -22,6 +22,9 @@ const MAX_FLIGHTS: usize = 4096;
 /// A picture of which nothing was sent for so long is of no use any more; one that was begun has so long.
 const STALE: Duration = Duration::from_millis(250);
 const BEGUN: Duration = Duration::from_millis(1000);
+/// Pictures were made for another rate if there is less than so much of it, and what waits takes so long or, with a keyframe, so long.
+const FAR_LESS: f64 = 0.6;
+const BEHIND: (Duration, Duration) = (Duration::from_millis(300), Duration::from_millis(600));
 /// How long a receiver waits for a repair: some of its round trips, and this. See `VideoBuffer`.
 const PATIENCE: Duration = Duration::from_millis(140);
 /// The most later packets that have to come before one counts as lost, where the network reorders.
@@ -65,6 +68,8 @@ struct Pending {
     frame_id: u32,
     class: Class,
     queued: Time,
+    /// What pictures could take then, in bit/s.
+    rate: u32,
     /// When the last of its own parts was sent for the first time; `queued` before.
     sent: Time,
     /// How many parts make it whole.
@@ -112,6 +117,8 @@ pub(super) struct Pictures {
     flights: VecDeque<(u16, Place, bool)>,
     /// How many later packets have to come before one counts as lost, and when the network last reordered.
     reordering: (usize, Time),
+    /// What pictures may take, in bit/s.
+    rate: u32,
     /// Tracks whose next picture must not build on those given up.
     broken: u16,
     /// Packets sent again, and packets of parity sent.
@@ -141,6 +148,7 @@ impl Pictures {
             frame_id: picture.frame_id,
             class: picture.class,
             queued: now,
+            rate: self.rate,
             sent: now,
             count,
             parts: picture.parts.into_iter().chain(picture.parity).map(part).collect(),
@@ -231,6 +239,25 @@ impl Pictures {
             return Some(place);
         }
         None
+    }
+
+    /// Pictures may take `rate` bit/s from now on. What waits is given up if it was made for far more and cannot be sent soon: what
+    /// is made anew is there first.
+    pub(super) fn set_rate(&mut self, rate: u32) {
+        self.rate = rate;
+        let takes = self.waiting as f64 * 8.0 / f64::from(rate);
+        let waits = |p: &&Pending| !p.done && p.parts.iter().any(|p| p.again > 0 || p.fate == Fate::Waiting);
+        let made_for_more = |p: &Pending| f64::from(rate) < FAR_LESS * f64::from(p.rate);
+        if takes <= BEHIND.0.as_secs_f64() || !self.kept.iter().filter(waits).any(made_for_more) {
+            return;
+        }
+        let keyframe = self.kept.iter().filter(waits).any(|p| p.class == Class::Keyframe);
+        if keyframe && takes <= BEHIND.1.as_secs_f64() {
+            return;
+        }
+        for place in self.first..self.first + self.kept.len() as u64 {
+            self.give_up(place);
+        }
     }
 
     /// Gives up a picture, and what may build on it up to the next keyframe of its track.
@@ -329,7 +356,12 @@ impl Pictures {
             return 0;
         }
         let late = now.since(picture.sent) > useful;
-        if came + hope >= picture.count || picture.class == Class::Discardable || late {
+        if came + hope >= picture.count || picture.class == Class::Discardable {
+            return 0;
+        }
+        if late {
+            // The peer waits for it no more, or will not when a repair comes: going back is quicker than being asked to.
+            self.give_up(place);
             return 0;
         }
         let needed = picture.count - came - hope;
@@ -495,6 +527,11 @@ mod tests {
                 pictures.report(at(late), &feedback(0, &[false, true, true]), &mut lossless(), RTT),
                 0
             );
+            assert_eq!(
+                pictures.take_broken(1),
+                class == Class::Base,
+                "nothing waits for what nothing builds on"
+            );
         }
         let mut pictures = Pictures::default();
         pictures.push(at(0), picture(0, Class::Base, 3, 0), Duration::ZERO);
@@ -517,6 +554,27 @@ mod tests {
         // The rest of it and its parity, and then the keyframe with its own.
         assert_eq!(places, [(0, 1), (0, 2), (3, 0), (3, 1), (3, 2)]);
         assert_eq!((pictures.bytes(), pictures.take_broken(1), pictures.take_broken(1)), (0, true, false));
+    }
+
+    #[test]
+    fn what_was_made_for_another_rate_is_given_up() {
+        let mut pictures = Pictures::default();
+        pictures.set_rate(1_000_000);
+        pictures.push(at(0), picture(0, Class::Base, 10, 0), Duration::ZERO);
+        send(&mut pictures, at(1), 0);
+        pictures.report(at(60), &feedback(0, &[true, false, false, false, true]), &mut lossless(), RTT);
+        pictures.push(at(70), picture(1, Class::Base, 9, 1), Duration::ZERO);
+        pictures.set_rate(400_000);
+        assert_eq!((pictures.bytes(), pictures.take_broken(1)), (12_000, false), "a quarter of a second's");
+        pictures.set_rate(200_000);
+        assert_eq!((pictures.bytes(), pictures.take_broken(1)), (0, true));
+        assert_eq!(send(&mut pictures, at(71), 30), 0);
+        // A large picture is no reason as long as the rate is what it was; and a keyframe is large by nature.
+        pictures.push(at(80), picture(2, Class::Keyframe, 10, 2), Duration::ZERO);
+        pictures.set_rate(130_000);
+        assert_eq!(pictures.bytes(), 10_000);
+        pictures.set_rate(110_000);
+        assert_eq!((pictures.bytes(), pictures.take_broken(1)), (0, true));
     }
 
     #[test]

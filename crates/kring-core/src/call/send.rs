@@ -165,6 +165,13 @@ impl Call {
         self.rate.network()
     }
 
+    /// The share of packets, 0 to 1, that voice is to be prepared to lack in time: those lost and, where packets overtake each
+    /// other, those late.
+    #[must_use]
+    pub fn voice_loss(&self) -> f64 {
+        self.rate.voice_loss()
+    }
+
     /// What voice and pictures may take now.
     #[must_use]
     pub fn shares(&self) -> Share {
@@ -189,7 +196,10 @@ impl Call {
         let sends =
             |t: &OwnTrack| t.info.source.kind() == MediaKind::Video && t.info.state == TrackState::Live;
         let video = self.tracks.values().any(sends);
-        let loss = if self.rate.is_told() { network.loss } else { network.loss.max(ASSUMED_LOSS) };
+        let loss = self.rate.voice_loss();
+        let loss = if self.rate.is_told() { loss } else { loss.max(ASSUMED_LOSS) };
+        let whole = Share::new(self.rate.estimate(), loss, video, self.share).video;
+        self.pictures.set_rate(whole);
         let Share { audio, video, .. } = Share::new(network.target, loss, video, self.share);
         (self.share.audio, self.share.video) = (audio, (f64::from(video) / beside) as u32);
     }

@@ -68,6 +68,9 @@ pub(crate) struct Channel {
     state: TransportState,
     /// That of the handshake before, under which the peer still writes.
     reading: Option<TransportState>,
+    /// What a dishonest program does to what it says.
+    #[cfg(feature = "fuzzing")]
+    pub(super) tamper: Option<super::fuzzing::Tamper>,
 }
 
 /// A finished handshake's transport state and its hash, which can be had only before.
@@ -80,7 +83,15 @@ impl Channel {
     /// The channel and the handshake hash.
     pub(super) fn new(state: HandshakeState) -> Result<(Channel, [u8; 32]), HandshakeError> {
         let (state, hash) = transport(state)?;
-        Ok((Channel { state, reading: None }, hash))
+        Ok((
+            Channel {
+                state,
+                reading: None,
+                #[cfg(feature = "fuzzing")]
+                tamper: None,
+            },
+            hash,
+        ))
     }
 
     /// From now on writes under `fresh`; reads as before until [`read_on`](Self::read_on).
@@ -108,6 +119,15 @@ impl Channel {
         secret: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), HandshakeError> {
+        #[cfg(feature = "fuzzing")]
+        if let Some(tamper) = &mut self.tamper {
+            let Some((plaintext, secret)) = tamper(plaintext, secret) else { return Ok(()) };
+            return self.write(&plaintext, secret, out);
+        }
+        self.write(plaintext, secret, out)
+    }
+
+    fn write(&mut self, plaintext: &[u8], secret: bool, out: &mut Vec<u8>) -> Result<(), HandshakeError> {
         let mut message = vec![0; plaintext.len() + TAG];
         let len = self.state.write_message(plaintext, &mut message)?;
         put_frame(&message[..len], out);

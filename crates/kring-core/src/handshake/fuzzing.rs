@@ -1,12 +1,24 @@
-//! Handshake messages with payloads that no honest side writes; for `kring-fuzz`.
+//! Handshake messages with payloads that no honest side writes, and sessions that say what they should not; for `kring-fuzz`
+//! and `kring-conform`.
 #![allow(missing_docs)]
 
 use super::channel::put_frame;
-use super::{Binding, Channel, Dial, HINT_LEN, HandshakeError, MAX_HANDSHAKE_FRAME, builder};
+use super::{Binding, Channel, Dial, HINT_LEN, HandshakeError, MAX_HANDSHAKE_FRAME, Session, builder};
 use crate::crypto::Provider;
 use crate::identity::Identity;
 use crate::ticket::Ticket;
 use std::sync::Arc;
+
+/// What becomes of a message that is to be said, and of whether the channel is rekeyed after it; `None`: it is not said.
+pub(crate) type Tamper = Box<dyn FnMut(&[u8], bool) -> Option<(Vec<u8>, bool)> + Send>;
+
+impl Session {
+    /// From now on this side's messages are changed before they are sealed.
+    #[doc(hidden)]
+    pub fn tamper(&mut self, tamper: Tamper) {
+        self.line.channel.tamper = Some(tamper);
+    }
+}
 
 fn framed(parts: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();

@@ -261,6 +261,6 @@ pub(crate) fn classical<'a>(name: &str, provider: &Arc<dyn Provider>) -> snow::B
     snow::Builder::with_resolver(params, Box::new(Resolver { provider: provider.clone(), initiator: true }))
 }
 
-fn builder<'a>(provider: &Arc<dyn Provider>, initiator: bool) -> snow::Builder<'a> {
+pub(crate) fn builder<'a>(provider: &Arc<dyn Provider>, initiator: bool) -> snow::Builder<'a> {
     snow::Builder::with_resolver(params(), Box::new(Resolver { provider: provider.clone(), initiator }))
 }

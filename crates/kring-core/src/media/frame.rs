@@ -32,7 +32,7 @@ const MAX_UNITS: u8 = 0x3f;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FrameHeader {
-    /// The frame can be decoded without any frame before it. `false` for audio.
+    /// The frame can be decoded without any frame before it. Always so for audio and reports.
     pub keyframe: bool,
     /// No later frame refers to this one, so it may go missing without harm to others.
     pub discardable: bool,

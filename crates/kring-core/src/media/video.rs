@@ -21,6 +21,8 @@ pub const MAX_VIDEO_BYTES: usize = 8 << 20;
 /// The longest that a frame is held to be in time with the sound.
 pub const MAX_HOLD: Duration = Duration::from_millis(250);
 
+/// Pictures that were captured farther apart than this stand still meanwhile: the later one is not held.
+const STANDSTILL: Duration = Duration::from_millis(200);
 /// A repair takes the round trip, and this for the wait for a report and for its turn; once again half of the round trip,
 /// for it may have to be sent twice. A sender gives up later (`call/pictures.rs`).
 const REPAIR: Duration = Duration::from_millis(100);
@@ -84,6 +86,8 @@ pub struct VideoBuffer {
     /// The last frame that was given out, and those that were lately.
     decoded: Option<u32>,
     given: Seen,
+    /// When that was, and when it was captured.
+    last: Option<(Time, u64)>,
     lost: bool,
     stats: VideoStats,
 }
@@ -105,6 +109,7 @@ impl VideoBuffer {
             lag: None,
             decoded: None,
             given: Seen::default(),
+            last: None,
             lost: false,
             stats: VideoStats::default(),
         }
@@ -116,7 +121,8 @@ impl VideoBuffer {
     }
 
     /// Holds each frame until its capture time and `lag` (µs, between the two clocks), at most [`MAX_HOLD`]; `None` gives them
-    /// out as they come.
+    /// out as they come. After a standstill the first frame is not held, and those after it come at half their pace until they
+    /// are in time again.
     pub fn set_lag(&mut self, lag: Option<i64>) {
         self.lag = lag;
     }
@@ -163,6 +169,7 @@ impl VideoBuffer {
         let frame = self.take_first()?;
         self.decoded = Some(id);
         self.given.insert(id);
+        self.last = Some((now, frame.capture));
         self.lost &= frame.discardable;
         self.stats.decodable += 1;
         Some(frame)
@@ -234,9 +241,17 @@ impl VideoBuffer {
         let follows = self.decoded.map_or(id == 0 || self.held.len() == 1, |decoded| id == decoded + 1);
         let mut due = if follows { held.arrival } else { held.arrival + OVERTAKEN };
         if let Some(shown) = self.lag.and_then(|lag| held.frame.capture.checked_add_signed(lag)) {
-            due = due.max(Time::from_micros(shown).min(held.arrival + MAX_HOLD));
+            due = due.max(Time::from_micros(shown).min(held.arrival + self.hold(held)));
         }
         Some((id, due))
+    }
+
+    /// The longest that a frame is held after its arrival.
+    fn hold(&self, held: &Held) -> Duration {
+        let Some((given, capture)) = self.last else { return MAX_HOLD };
+        let apart = Duration::from_micros(held.frame.capture.saturating_sub(capture));
+        let pause = if apart < STANDSTILL { apart * 2 } else { Duration::ZERO };
+        (given + pause).since(held.arrival).min(MAX_HOLD)
     }
 
     /// Nothing can be decoded: looks whether it was waited for long enough, and drops what is of no use any more.

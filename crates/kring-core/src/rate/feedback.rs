@@ -1,11 +1,13 @@
 //! Which datagrams came and when: noted by the receiver, told in reports, read by the sender's rate control.
 //!
 //! Guarantee: at most [`MAX_COVERED`] datagrams are noted or told at once whatever comes, and each report tells again
-//! what the one before it told first, so that one lost report loses nothing.
+//! what the one before it told first, so that one lost report loses nothing. Where datagrams overtake each other, one that has
+//! not come is told of for as long as others were overtaken by.
 //!
 //! The idea is that of transport-wide congestion control (draft-holmer-rmcat-transport-wide-cc-extensions-01); the
 //! encoding is Kring's own, see docs/protocol.md.
 
+use super::overtaken::Overtaken;
 use crate::media::SendTime;
 use crate::time::Time;
 use crate::varint;
@@ -17,6 +19,8 @@ use std::time::Duration;
 pub const MAX_COVERED: usize = 480;
 /// A report is due at once when so many have come since the last one.
 const DUE_AFTER: usize = 160;
+/// One that has not come is told of for so many percent of the time by which others were overtaken.
+const OVERTAKEN: u32 = 150;
 
 /// One datagram that a report tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +85,9 @@ pub struct Recorder {
     /// Where the last report began its news, and where it ended.
     told: (u64, u64),
     newest: Option<Time>,
+    overtaken: Overtaken,
+    /// The first that came after reports had told that it had not: since the last report, and before that one.
+    late: [u64; 2],
 }
 
 impl Recorder {
@@ -93,6 +100,7 @@ impl Recorder {
                 first: number,
                 told: (number, number),
                 newest: self.newest,
+                late: [u64::MAX; 2],
                 ..Recorder::default()
             };
         }
@@ -101,7 +109,15 @@ impl Recorder {
             self.arrivals.push_back(None);
         }
         // The first of two copies counts.
-        self.arrivals[index as usize].get_or_insert(now);
+        if self.arrivals[index as usize].is_none() {
+            self.arrivals[index as usize] = Some(now);
+            if number < self.told.1 {
+                self.late[0] = self.late[0].min(number);
+            }
+            if let Some(later) = self.arrivals.range(index as usize + 1..).flatten().min() {
+                self.overtaken.add(now, now.since(*later));
+            }
+        }
         while self.arrivals.len() > MAX_COVERED {
             self.arrivals.pop_front();
             self.first += 1;
@@ -120,11 +136,31 @@ impl Recorder {
         self.first + self.arrivals.len() as u64 > self.told.1
     }
 
+    /// The first that has not come and may still, as others did so long after later ones.
+    fn awaited(&self, now: Time) -> u64 {
+        let wait = self.overtaken.most() * OVERTAKEN / 100;
+        if wait.is_zero() {
+            return u64::MAX;
+        }
+        let (mut later, mut first) = (now, u64::MAX);
+        for (index, arrival) in self.arrivals.iter().enumerate().rev() {
+            match arrival {
+                Some(at) => later = later.min(*at),
+                None if now.since(later) <= wait => first = self.first + index as u64,
+                None => break,
+            }
+        }
+        first
+    }
+
     /// The field for a report sent at `now`: what came since the last report and, once more, what that one told first.
     /// `None` if nothing has come at all.
     pub fn report(&mut self, now: Time) -> Option<Vec<u8>> {
         let end = self.first + self.arrivals.len() as u64;
-        let begin = self.told.0.max(self.first);
+        self.overtaken.turn(now);
+        let begin = self.told.0.max(self.first).min(self.awaited(now)).min(self.late[0]).min(self.late[1]);
+        let begin = begin.max(self.first);
+        self.late = [u64::MAX, self.late[0]];
         while self.first < begin {
             self.arrivals.pop_front();
             self.first += 1;
@@ -185,6 +221,33 @@ mod tests {
             covered.push((feedback.fates[0].sequence, feedback.fates.len()));
         }
         assert_eq!(covered, [(0, 3), (0, 6), (3, 6), (6, 6)]);
+    }
+
+    #[test]
+    fn where_datagrams_overtake_each_other_one_that_lacks_is_told_of_for_longer() {
+        let lasts = |overtaken: bool| {
+            let mut recorder = Recorder::default();
+            recorder.add(at(0), 0);
+            if overtaken {
+                recorder.add(at(10), 2);
+                recorder.add(at(90), 1);
+            }
+            // 10 never comes.
+            let mut told = 0;
+            for n in 3..60 {
+                if n != 10 {
+                    recorder.add(at(100 + n * 10), n);
+                }
+                if n % 4 == 0 {
+                    let feedback = Feedback::decode(&recorder.report(at(101 + n * 10)).unwrap()).unwrap();
+                    let lacks = |f: &Fate| f.sequence == 10 && f.arrival.is_none();
+                    told += usize::from(feedback.fates.iter().any(lacks));
+                }
+            }
+            told
+        };
+        assert_eq!(lasts(false), 2);
+        assert_eq!(lasts(true), 3, "1.5 times 80 ms");
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod delivered;
 mod feedback;
 mod history;
 mod loss;
+mod overtaken;
 mod pacer;
 mod probe;
 mod queue;
@@ -48,6 +49,8 @@ pub const MIN_RATE: f64 = 20_000.0;
 pub const START_RATE: f64 = 300_000.0;
 /// IPv4, UDP and QUIC around each datagram, in bytes.
 pub const OVERHEAD: u32 = 28 + 30;
+/// Packets that are overtaken by so much count, for voice, as so much loss: two copies.
+const LATE: (Duration, f64) = (Duration::from_millis(25), 0.03);
 /// So many reports come more often than later ones.
 const FIRST_REPORTS: u64 = 15;
 /// Without a report for so long and twice what usually lies between two, pictures stop.
@@ -76,6 +79,10 @@ const CRUISE_UP: (f64, f64) = (34_000.0, 0.10);
 const CRUISE_DOWN: f64 = 0.40;
 /// The time in which a queue is to be drained, in ms.
 const DRAIN: f64 = 250.0;
+/// A queue that was told of is drained after so long and a round trip.
+const DRAINING: Duration = Duration::from_millis(500);
+/// The wait for an answer is three of the usual intervals of reports, and in s at least and at most so long.
+const ANSWER: (f64, f64) = (0.1, 0.35);
 /// A packet of a picture takes so many seconds of the target, at most.
 const FRAGMENT_TIME: f64 = 0.022;
 /// How late QUIC's acknowledgements may come beyond the round trip.
@@ -114,6 +121,8 @@ pub struct NetworkState {
     /// How much longer losses last than if each packet were lost by itself: 1 if they are, else about how many are lost in
     /// a row.
     pub burst: f64,
+    /// By how much packets overtake each other, at most: zero where they keep their order.
+    pub overtaken: Duration,
     /// The round trip; `None` until measured.
     pub round_trip: Option<Duration>,
     /// How long packets wait in the network's queue.
@@ -314,7 +323,9 @@ impl RateControl {
             let apart = self.overused.map_or(Duration::MAX, |last| now.since(last));
             // While a queue stands, what comes is what passes; a fall by far is not waited out.
             let far = || self.delivered.recent().is_some_and(|rate| rate < 0.7 * self.estimate);
-            if apart > round_trip + Duration::from_millis(150) || apart > AGAIN && far() {
+            // While a queue drains, what comes is what was let out, and no measure of what passes.
+            let draining = self.target_exact() < 0.5 * self.estimate && apart < round_trip + DRAINING;
+            if !draining && (apart > round_trip + Duration::from_millis(150) || apart > AGAIN && far()) {
                 self.decrease(now);
             }
             self.grown = now;
@@ -437,7 +448,7 @@ impl RateControl {
     /// at more of a queue and so gains on who sends more.
     fn cruise(&mut self, passed: f64) {
         let packet = self.packet_time();
-        let aim = CRUISE.0 + CRUISE.1 * packet * (packet / 20.0).sqrt();
+        let aim = CRUISE.0 + CRUISE.1 * packet * (packet / 20.0);
         let waits = (self.queue.least_within(100) - self.noise()).max(0.0);
         let off = ((aim - waits) / aim).clamp(-1.0, 1.0);
         if off > 0.0 && !self.is_app_limited() {
@@ -498,7 +509,8 @@ impl RateControl {
                     let times = if sign { 2.0 } else { 1.5 };
                     let most = (self.ceiling() * 1.1).min(known_room.unwrap_or(f64::MAX));
                     let rate = (self.estimate * times).min(most);
-                    self.prober.begin(now, rate, self.loss.recent(), before);
+                    let noise = Some(self.noise()).filter(|noise| *noise > NOISY).unwrap_or(0.0);
+                    self.prober.begin(now, rate, self.loss.recent(), before, noise);
                 }
                 (true, false) => self.prober.postpone(now + Duration::from_millis(100)),
                 (false, _) => self.prober.learned(now, None),
@@ -555,7 +567,8 @@ impl RateControl {
         if self.reports == 0 {
             return (self.estimate / 8.0 * UNTOLD.as_secs_f64()) as u64 + 1200;
         }
-        let answer = self.round_trip().as_secs_f64() + 0.35;
+        let wait = (3.0 * self.reports_apart.as_secs_f64()).clamp(ANSWER.0, ANSWER.1);
+        let answer = self.round_trip().as_secs_f64() + wait;
         (self.target_exact() / 8.0 * answer * 1.25) as u64 + 2400
     }
 
@@ -616,9 +629,18 @@ impl RateControl {
             target: self.target(),
             loss: self.link_loss,
             burst: (self.loss.run() * (1.0 - self.link_loss)).max(1.0),
+            overtaken: self.history.overtaken(),
             round_trip: self.round_trip,
             queue: Duration::from_micros((self.queue.least_within(100).max(0.0) * 1000.0) as u64),
         }
+    }
+
+    /// What voice is to be prepared for, 0 to 1: where packets overtake each other by more than a frame, one that is late is as
+    /// good as lost, and a copy comes by a way of its own.
+    #[must_use]
+    pub fn voice_loss(&self) -> f64 {
+        let late = self.history.overtaken() >= LATE.0;
+        if late { self.link_loss.max(LATE.1) } else { self.link_loss }
     }
 
     /// How many bytes may be on their way at once: a bound for the transport below, not the control itself. It follows
@@ -631,7 +653,7 @@ impl RateControl {
     }
 
     /// How often to report so that reports of `bytes` take some 4 % of what may be sent; more often in the first second,
-    /// when the other side knows nothing yet.
+    /// when the other side knows nothing yet. Not less often while a queue drains: without reports the other side would fall silent.
     #[must_use]
     pub fn report_interval(&self, bytes: usize) -> Duration {
         let bits = (bytes as f64 + f64::from(OVERHEAD)) * 8.0;
@@ -641,7 +663,7 @@ impl RateControl {
         } else {
             0.04
         };
-        Duration::from_secs_f64((bits / (part * self.target_exact())).clamp(0.05, 0.6))
+        Duration::from_secs_f64((bits / (part * self.estimate.min(self.most))).clamp(0.05, 0.6))
     }
 }
 

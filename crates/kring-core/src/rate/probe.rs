@@ -1,6 +1,6 @@
 //! Short bursts above the estimate, to learn quickly whether more would pass.
 //!
-//! Guarantee: a burst lasts some 22 ms and at most [`MAX_BYTES`]; without success they become rare.
+//! Guarantee: a burst lasts some 22 ms, up to 60 more where delays vary, and at most [`MAX_BYTES`]; without success they become rare.
 
 use super::history::{Judged, Received};
 use crate::time::Time;
@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// How long a burst lasts.
 const LENGTH: Duration = Duration::from_millis(22);
+/// Where delays vary by themselves it is longer by as much, in ms, up to this.
+const NOISE: f64 = 60.0;
 /// Packets in a burst, at least.
 const PACKETS: f64 = 5.0;
 /// The most bytes of one burst.
@@ -122,17 +124,18 @@ impl Prober {
     }
 
     /// Begins a burst at `rate` bit/s; of more packets where many get lost. `before` is how long, in ms, a packet may wait
-    /// without it.
-    pub(super) fn begin(&mut self, now: Time, rate: f64, loss: f64, before: f64) {
+    /// without it, `noise` by how much delays vary.
+    pub(super) fn begin(&mut self, now: Time, rate: f64, loss: f64, before: f64, noise: f64) {
         self.begun = Some(now);
-        let bytes = (rate / 8.0 * LENGTH.as_secs_f64()).clamp(800.0, f64::from(MAX_BYTES)) as u32;
+        let longer = 1.0 + noise.min(NOISE) / 1e3 / LENGTH.as_secs_f64();
+        let bytes = (rate / 8.0 * LENGTH.as_secs_f64() * longer).clamp(800.0, f64::from(MAX_BYTES)) as u32;
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
         self.burst = Some(Burst {
             id,
             rate,
             bytes_left: bytes,
-            packets_left: (PACKETS / (1.0 - 2.0 * loss).max(0.4)) as u32,
+            packets_left: (PACKETS * longer / (1.0 - 2.0 * loss).max(0.4)) as u32,
         });
         self.flight = Some(Flight {
             id,

@@ -16,7 +16,7 @@ pub struct Code(u64);
 
 impl Code {
     /// From the first handshake's hash and what the two have drawn.
-    pub(super) fn new(handshake_hash: &[u8; 32], caller: &[u8; 32], callee: &[u8; 32]) -> Code {
+    pub(crate) fn new(handshake_hash: &[u8; 32], caller: &[u8; 32], callee: &[u8; 32]) -> Code {
         let nonces = Zeroizing::new([&caller[..], callee].concat());
         let okm = kdf::extract_expand(handshake_hash, &nonces, "kring code");
         Code(u64::from_be_bytes(okm[..8].try_into().expect("8 of 32 bytes")))

@@ -95,6 +95,19 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
+    fn they_stand_in_the_paper_in_this_order() {
+        let paper = include_str!("../../../../docs/protocol.md");
+        let (_, list) = paper.split_once("## Appendix E.").expect("the appendix with the list");
+        let mut rest = list;
+        for emoji in &EMOJI {
+            let (before, after) = rest.split_once(&format!("{emoji} |")).expect("each of them");
+            // Nothing stands between two of them but the table.
+            assert!(rest.len() == list.len() || before.len() < 10, "{before:?} before {emoji}");
+            rest = after;
+        }
+    }
+
+    #[test]
     fn no_two_have_a_picture_or_a_name_in_common() {
         assert_eq!(EMOJI.iter().map(|e| e.symbol).collect::<HashSet<_>>().len(), 64);
         assert_eq!(EMOJI.iter().map(|e| e.name).collect::<HashSet<_>>().len(), 64);

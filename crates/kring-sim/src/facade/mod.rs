@@ -276,6 +276,7 @@ impl Ground {
                 totals,
                 pictures: [Role::Callee, Role::Caller].map(|who| judge.check.pictures(who).to_vec()),
                 sent: Default::default(),
+                course: Default::default(),
                 setup: judge.connected[of(Role::Caller)].map(|at| at.since(Time::ZERO)),
                 lasted: lasted.since(Time::ZERO),
                 lines,

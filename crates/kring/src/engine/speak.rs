@@ -91,14 +91,17 @@ impl Speak {
 
     /// What the network is like for a voice, as far as is known.
     fn network(&self, shared: &Shared) -> VoiceNetwork {
-        let known = shared.core(|call| (call.shares().audio, call.network(), call.stats().peer.is_some()));
-        let Some((rate, network, reported)) = known else {
+        let known = shared.core(|call| {
+            let reported = call.stats().peer.is_some();
+            (call.shares().audio, call.network().burst, reported.then(|| call.voice_loss()))
+        });
+        let Some((rate, burst, loss)) = known else {
             return VoiceNetwork { audio_rate: self.rate, loss: None, burst: 1.0 };
         };
         VoiceNetwork {
             audio_rate: rate.min(self.rate),
-            loss: reported.then_some(network.loss as f32),
-            burst: network.burst as f32,
+            loss: loss.map(|loss| loss as f32),
+            burst: burst as f32,
         }
     }
 }

@@ -1,7 +1,10 @@
-//! Doors for `kring-fuzz`: decoders that stand behind encryption, and a peer that seals what no honest one would.
+//! Doors for `kring-fuzz` and `kring-conform`: decoders that stand behind encryption, and a peer that seals what no honest
+//! one would.
 //!
 //! Guarantee: compiled with the feature `fuzzing` only, and nothing here weakens what is compiled without it.
 #![allow(missing_docs)]
+
+pub mod raw;
 
 use crate::contact::ContactKey;
 use crate::control::Message;

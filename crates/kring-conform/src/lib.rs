@@ -1,0 +1,56 @@
+//! A peer that walks any implementation of Kring through docs/protocol.md, step by step, and names the section that it
+//! failed.
+//!
+//! As a caller it [dials a ticket](dial), as a callee it [is dialled](answer), over and over: first as a good peer that judges all
+//! that comes, then as a bad one, where the right answer is a refusal. Each [`Step`] has the section that it is about and,
+//! where it failed, what was expected and what came.
+//!
+//! Guarantee: whatever the other side sends, a walk ends, and holds no more than a call does. Control messages, keys and the
+//! order of things are judged by a reading of the paper of its own ([`paper`], [`side`], the walks); bytes are taken apart by
+//! `kring-core`'s decoders, which are fuzzed.
+#![forbid(unsafe_code)]
+
+mod answer;
+mod dial;
+mod good;
+mod hello;
+mod judge;
+mod link;
+mod log;
+mod media;
+mod messages;
+pub mod paper;
+mod picture;
+mod refusals;
+mod side;
+mod tls;
+
+pub use answer::{Invitation, answer};
+pub use dial::dial;
+pub use log::{Log, Step, Verdict};
+
+use kring_core::passcode::Passcode;
+use std::time::Duration;
+
+/// How a walk is made.
+pub struct Options {
+    /// How long each thing is waited for. Default 12 s: a little more than the protocol's own 10 s. Where people have to
+    /// answer, longer.
+    pub patience: Duration,
+    /// For a ticket that takes one.
+    pub passcode: Option<Passcode>,
+    /// Only walks with this in their name, the good call apart.
+    pub only: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { patience: Duration::from_secs(12), passcode: None, only: None }
+    }
+}
+
+impl Options {
+    fn takes(&self, walk: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| walk.contains(only.as_str()))
+    }
+}
