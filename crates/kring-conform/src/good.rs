@@ -161,6 +161,24 @@ impl Good {
                 let fields = raw::fields(&message.value).map_or(usize::MAX, |f| f.len());
                 log.check("12", "reach", fields <= 8, "8 addresses at most", fields);
             }
+            m::WAYS if self.answered || !caller => {
+                let named = message.bytes::<6>(1).is_some() && message.bytes::<18>(2).is_some();
+                log.check("7.2", "ways: name and password", named, "6 and 18 bytes", "others");
+                let fields = raw::fields(&message.value).unwrap_or_default();
+                let odd = fields.iter().find(|(kind, value)| {
+                    // Priority, address, port.
+                    matches!(kind, 10..=12) && !matches!(value.len(), 10 | 22)
+                });
+                log.check("7.6", "ways: candidates", odd.is_none(), "10 or 22 bytes each", "others");
+            }
+            m::SESSION if !caller => {
+                let named = message.bytes::<16>(1).is_some();
+                log.check("7.6", "session: its name", named, "16 bytes", "others");
+            }
+            m::RELAY if self.answered => {
+                let one = message.get(7).is_some() != message.get(8).is_some();
+                log.check("7.2", "relay", one, "one, with or without a pin", "none or two");
+            }
             m::RENEW if !caller => self.renew(side, log, message).await?,
             m::SWITCHED if !caller && side.reads_old() => {
                 side.read_on();

@@ -26,6 +26,9 @@ pub(crate) const RENEW: u64 = 30;
 pub(crate) const RENEWED: u64 = 31;
 pub(crate) const SWITCHED: u64 = 32;
 pub(crate) const KEY_TAKEN: u64 = 34;
+pub(crate) const WAYS: u64 = 40;
+pub(crate) const SESSION: u64 = 41;
+pub(crate) const RELAY: u64 = 42;
 
 /// What ends a call that has gone wrong (7.2).
 pub(crate) const PROTOCOL_ERROR: u64 = 6;

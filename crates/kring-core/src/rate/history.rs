@@ -300,9 +300,10 @@ mod tests {
     fn what_is_only_reordered_is_not_lost_and_what_is_lost_is_found() {
         use crate::rate::feedback::Recorder;
         for (seed, loses) in [(1, false), (2, false), (3, true)] {
-            let mut state = seed;
+            let mut state: u64 = seed;
             let mut random = move || {
-                state = (state * 6_364_136_223_846_793_005u64).wrapping_add(1_442_695_040_888_963_407);
+                state =
+                    state.wrapping_mul(6_364_136_223_846_793_005u64).wrapping_add(1_442_695_040_888_963_407);
                 (state >> 33) as f64 / f64::from(1u32 << 31)
             };
             // 50 ms and about 30 of deviation, each by itself: 12 even ones are nearly normal.
@@ -323,10 +324,9 @@ mod tests {
                     }
                     sent += 1;
                 }
-                if now % 50_000 == 49_000 {
-                    if let Some(report) = recorder.report(time) {
-                        on_its_way.push((now + late(), Err(report)));
-                    }
+                let due = now % 50_000 == 49_000;
+                if let Some(report) = due.then(|| recorder.report(time)).flatten() {
+                    on_its_way.push((now + late(), Err(report)));
                 }
                 on_its_way.retain(|(at, what)| {
                     match what {

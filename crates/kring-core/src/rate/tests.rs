@@ -41,10 +41,18 @@ fn run(capacity: f64, seconds: u64, mut lies: impl FnMut(&mut Feedback)) -> Rate
 #[test]
 fn the_estimate_finds_the_capacity_and_the_queue_stays_short() {
     for capacity in [200.0, 500.0, 1500.0] {
-        let control = run(capacity, 20, |_| {});
-        let share = f64::from(control.estimate()) / (capacity * 1000.0);
+        // It goes up and down a little; what counts is where it is on average.
+        let ends: Vec<_> = (3..8).map(|n| run(capacity, n * 4, |_| {})).collect();
+        let mean = ends.iter().map(|c| f64::from(c.estimate())).sum::<f64>() / ends.len() as f64;
+        let share = mean / (capacity * 1000.0);
         assert!((0.7..1.25).contains(&share), "{capacity}: {share}");
-        assert!(control.network().queue < Duration::from_millis(100), "{capacity}: {:?}", control.network());
+        for control in ends {
+            assert!(
+                control.network().queue < Duration::from_millis(100),
+                "{capacity}: {:?}",
+                control.network()
+            );
+        }
     }
 }
 
