@@ -6,7 +6,7 @@
 //! where it failed, what was expected and what came.
 //!
 //! Guarantee: whatever the other side sends, a walk ends, and holds no more than a call does. Control messages, keys and the
-//! order of things are judged by a reading of the paper of its own ([`paper`], [`side`], the walks); bytes are taken apart by
+//! order of things are judged by a reading of the paper of its own (`paper`, `side`, the walks); bytes are taken apart by
 //! `kring-core`'s decoders, which are fuzzed.
 #![forbid(unsafe_code)]
 

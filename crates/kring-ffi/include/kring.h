@@ -815,7 +815,7 @@ typedef struct kring_endpoint_options {
      */
     uint32_t flags;
     /**
-     * Address and port to listen at, such as "0.0.0.0:4433" or "[::]:0". NULL: every IPv4 address, at a port that the system chooses.
+     * Address and port to listen at, such as `0.0.0.0:4433` or `[::]:0`. NULL: every IPv4 address, at a port that the system chooses.
      */
     const char *bind;
     /**

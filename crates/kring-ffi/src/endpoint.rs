@@ -48,7 +48,7 @@ pub struct kring_endpoint_options {
     pub struct_size: u32,
     /// A sum of KRING_ENDPOINT_ values.
     pub flags: u32,
-    /// Address and port to listen at, such as "0.0.0.0:4433" or "[::]:0". NULL: every IPv4 address, at a port that the system chooses.
+    /// Address and port to listen at, such as `0.0.0.0:4433` or `[::]:0`. NULL: every IPv4 address, at a port that the system chooses.
     pub bind: *const c_char,
     /// Where the identity, tickets and contacts are kept; the identity is made if there is none. 0: an identity that lasts as long as the
     /// endpoint.
