@@ -369,7 +369,7 @@ def check_handshake(people):
     return prologue, psk0, drawn, hello[16:], second, get(one, 1)
 
 
-SECRET = {5, 20, 30}
+SECRET = {5, 20, 30, 40}
 KNOWN = {*range(1, 19), 20, 21, 30, 31, 32, 34, 40, 41, 42}
 
 

@@ -176,9 +176,18 @@ pub(crate) const C_LIBRARY: &[Need] = &[
     ),
 ];
 
+/// What makes networks of namespaces, with routers between them.
+#[cfg(target_os = "linux")]
+pub(crate) const NETWORKS: &[Need] = &[
+    package(&["nft"], "routers with NAT, for calls between networks made of namespaces", ["nftables"; 4]),
+    package(&["ip"], "makes those namespaces", ["iproute2", "iproute", "iproute2", ""]),
+];
+
 /// Elsewhere these tests are left out.
 #[cfg(not(target_os = "linux"))]
 pub(crate) const C_LIBRARY: &[Need] = &[];
+#[cfg(not(target_os = "linux"))]
+pub(crate) const NETWORKS: &[Need] = &[];
 #[cfg(not(target_os = "linux"))]
 pub(crate) const KEY_STORE: &[Need] = &[];
 #[cfg(not(target_os = "linux"))]

@@ -42,7 +42,7 @@ const FEATURES: &str = "kring-core/pure-rust,kring/dangerous-key-log,kring/os-ke
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
     let tools = &[Need::TSHARK, Need::NEXTEST];
     needs::ensure(
-        &[needs::NATIVE, needs::DEVICES, needs::KEY_STORE, needs::C_LIBRARY, tools].concat(),
+        &[needs::NATIVE, needs::DEVICES, needs::KEY_STORE, needs::C_LIBRARY, needs::NETWORKS, tools].concat(),
         options.yes,
     )?;
     let mut steps = Steps::new("test");

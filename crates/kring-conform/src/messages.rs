@@ -40,7 +40,7 @@ pub(crate) fn is_known(kind: u64) -> bool {
 
 /// Whether the direction is rekeyed after it (section 6).
 pub(crate) fn carries_secret(kind: u64) -> bool {
-    matches!(kind, SENDER_KEY | CONTACT | RENEW)
+    matches!(kind, SENDER_KEY | CONTACT | RENEW | WAYS)
 }
 
 /// What it is called.

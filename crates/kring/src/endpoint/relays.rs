@@ -10,8 +10,8 @@ use kring_core::contact::{Contact, ContactKey};
 use kring_core::crypto::Secret32;
 use kring_core::mailbox::{RelayHint, mailbox_of, new_mailbox};
 use kring_core::time::WallTime;
-use kring_net::path::{Link, Station};
-use kring_net::relay::{Pin, RelayAddress};
+use kring_net::path::{Link, Station, StationError};
+use kring_net::relay::{Pin, Reason, RelayAddress, RequestError};
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -24,6 +24,9 @@ const MAX_SECRETS: usize = 48;
 const MAX_OTHERS: usize = 4;
 /// How often it is looked whether tickets have come or gone.
 const LOOK: Duration = Duration::from_millis(500);
+/// Where nobody listens it is asked again so often, after so long: a ticket is listened for half a second after it was made, and whoever
+/// made it may just be coming back to the relay.
+const AGAIN: (usize, Duration) = (4, Duration::from_millis(400));
 
 /// See the module.
 pub(crate) struct Relays {
@@ -69,7 +72,16 @@ impl Relays {
         let address: RelayAddress = relay.address().parse().map_err(|error| format!("{error}"))?;
         let address = address.with_pin(relay.pin().copied().map(Pin));
         let station = self.station(net, &address);
-        station.dial(*relay.mailbox()).await.map_err(|error| format!("through {}: {error}", relay.address()))
+        for _ in 0..AGAIN.0 {
+            match station.dial(*relay.mailbox()).await {
+                Err(StationError::Request(RequestError::Refused(refused)))
+                    if refused.reason == Reason::NobodyThere => {}
+                other => return other.map_err(|error| format!("through {}: {error}", relay.address())),
+            }
+            sleep(AGAIN.1).await;
+        }
+        let last = station.dial(*relay.mailbox()).await;
+        last.map_err(|error| format!("through {}: {error}", relay.address()))
     }
 
     fn station(&self, net: &kring_net::Endpoint, relay: &RelayAddress) -> Station {
