@@ -5,12 +5,14 @@
 //! ([`Connection::exporter`]) that are the same at both ends only if nobody ends TLS in between.
 #![forbid(unsafe_code)]
 
+mod header;
 pub mod path;
 pub mod relay;
 mod repeat;
 mod socket;
 mod tls;
 mod transport;
+mod varint;
 mod window;
 
 #[cfg(feature = "simulation")]

@@ -15,6 +15,7 @@
 //! has not shown yet that it receives gets at most three times the bytes that came from it, copies included (RFC 9000,
 //! section 8.1). At most [`MAX_DATAGRAMS`] datagrams of each set-up wait; beyond that nothing is held up.
 
+use crate::header::{INITIAL, ids, is_initial, is_initial_alone, is_long, is_of_type};
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -149,55 +150,6 @@ pub(crate) struct Flows {
 /// A socket for both kinds of addresses shows IPv4 ones as IPv6.
 pub(crate) fn key(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
-/// Packets of QUIC's handshake have a long header (RFC 9000, section 17.2).
-pub(crate) fn is_long(datagram: &[u8]) -> bool {
-    datagram.first().is_some_and(|first| first & 0x80 != 0)
-}
-
-/// Types of packets with a long header.
-const INITIAL: u8 = 0xc0;
-
-/// Whether the first packet has a long header of this type; the low bits are protected.
-fn is_of_type(datagram: &[u8], kind: u8) -> bool {
-    datagram.first().is_some_and(|first| first & 0xf0 == kind)
-}
-
-/// The connection ids of a packet with a long header, the receiver's and the sender's, and what follows them.
-fn ids(datagram: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let (to, rest) = id(datagram.get(5..)?)?;
-    let (from, rest) = id(rest)?;
-    Some((to, from, rest))
-}
-
-fn id(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (len, rest) = bytes.split_first()?;
-    rest.split_at_checked(usize::from(*len))
-}
-
-/// Whether one Initial packet fills the datagram (RFC 9000, section 17.2.2).
-fn is_initial_alone(datagram: &[u8]) -> bool {
-    let alone = || {
-        let (_, _, rest) = ids(datagram)?;
-        let (token, after) = varint(rest)?;
-        let (len, packet) = varint(after.get(token..)?)?;
-        Some(packet.len() == len)
-    };
-    is_of_type(datagram, INITIAL) && alone() == Some(true)
-}
-
-/// A number (RFC 9000, section 16) and what follows it.
-fn varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let len = 1 << (bytes.first()? >> 6);
-    let (number, rest) = bytes.split_at_checked(len)?;
-    let value = number.iter().fold(0, |value: u64, byte| value << 8 | u64::from(*byte));
-    Some((usize::try_from(value & (u64::MAX >> (66 - 8 * len))).ok()?, rest))
-}
-
-/// The packet that begins a connection, in a datagram as long as RFC 9000, section 14.1, demands.
-fn is_initial(datagram: &[u8]) -> bool {
-    datagram.len() >= 1200 && is_of_type(datagram, INITIAL) && datagram[1..5] == [0, 0, 0, 1]
 }
 
 impl Flow {
@@ -586,17 +538,8 @@ mod tests {
         assert!(!flows.is_thin(to(1)));
     }
 
-    /// One Initial packet of `len` bytes in all, with connection ids of 8 bytes.
     fn initial(len: usize) -> Copy {
-        let mut bytes = vec![0xc0, 0, 0, 0, 1, 8];
-        bytes.extend([7; 8]);
-        bytes.push(8);
-        bytes.extend([9; 8]);
-        bytes.push(0);
-        let rest = len - bytes.len() - 2;
-        bytes.extend((0x4000 | rest as u16).to_be_bytes());
-        bytes.resize(len, 0);
-        Copy { to: to(1), from: None, bytes }
+        Copy { to: to(1), from: None, bytes: crate::header::tests::initial(len) }
     }
 
     #[test]
@@ -644,20 +587,6 @@ mod tests {
         assert!(flows.sent(now, initial(1230)));
         assert!(flows.is_needless(now + AGAIN, &initial(1230)));
         assert!(!flows.is_needless(now + AGAIN, &initial(48)));
-    }
-
-    #[test]
-    fn only_a_datagram_of_one_initial_packet_counts_as_one() {
-        let good = initial(1200).bytes;
-        assert!(is_initial_alone(&good));
-        assert!((0..good.len()).all(|len| !is_initial_alone(&good[..len])));
-        assert_eq!(varint(&[0x25]), Some((37, &[][..])));
-        assert_eq!(varint(&[0x7b, 0xbd, 1]), Some((15_293, &[1][..])));
-        assert_eq!(
-            varint(&[0xc2, 0x19, 0x7c, 0x5e, 0xff, 0x14, 0xe8, 0x8c]),
-            Some((151_288_809_941_952_652, &[][..]))
-        );
-        assert_eq!(varint(&[0x40]), None);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //!
 //! Guarantee: without a set-up under way it costs a datagram one atomic load.
 
-use crate::repeat::{Copy, Flows, is_long, key};
+use crate::header::is_long;
+use crate::repeat::{Copy, Flows, key};
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use std::collections::VecDeque;

@@ -152,7 +152,6 @@ impl History {
             })
             .collect();
         behind.reverse();
-        self.overtaken.turn(now);
         self.overtaken.add(now, Duration::from_micros(most.unsigned_abs()));
         behind
     }

@@ -4,41 +4,12 @@
 //! Guarantee: reading allocates nothing and looks at nothing beyond the bytes given; a number has one encoding, its
 //! shortest; unknown types are passed over. Types of the form 31·n + 33 mean nothing (the idea of RFC 8701).
 
+use crate::varint::{MAX, len, read, write};
+
 /// A field cut short, missing, repeated where it must not be, or of a form that it cannot have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a field is missing, cut short, or not in the form that it should have")]
 pub struct Malformed;
-
-const MAX: u64 = (1 << 62) - 1;
-
-const fn len(value: u64) -> usize {
-    match value {
-        0..=0x3f => 1,
-        0x40..=0x3fff => 2,
-        0x4000..=0x3fff_ffff => 4,
-        _ => 8,
-    }
-}
-
-fn write(value: u64, out: &mut Vec<u8>) {
-    let value = value.min(MAX);
-    let n = len(value);
-    let tagged = value | ((n.trailing_zeros() as u64) << (n * 8 - 2));
-    out.extend_from_slice(&tagged.to_be_bytes()[8 - n..]);
-}
-
-fn read(input: &mut &[u8]) -> Option<u64> {
-    let n = 1usize << (*input.first()? >> 6);
-    let (head, rest) = input.split_at_checked(n)?;
-    let mut bytes = [0; 8];
-    bytes[8 - n..].copy_from_slice(head);
-    let value = u64::from_be_bytes(bytes) & (u64::MAX >> (66 - n * 8));
-    if len(value) != n {
-        return None;
-    }
-    *input = rest;
-    Some(value)
-}
 
 /// Appends a field.
 pub(crate) fn put(kind: u64, value: &[u8], out: &mut Vec<u8>) {

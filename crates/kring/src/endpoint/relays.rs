@@ -72,16 +72,16 @@ impl Relays {
         let address: RelayAddress = relay.address().parse().map_err(|error| format!("{error}"))?;
         let address = address.with_pin(relay.pin().copied().map(Pin));
         let station = self.station(net, &address);
-        for _ in 0..AGAIN.0 {
+        let mut again = AGAIN.0;
+        loop {
             match station.dial(*relay.mailbox()).await {
                 Err(StationError::Request(RequestError::Refused(refused)))
-                    if refused.reason == Reason::NobodyThere => {}
+                    if again > 0 && refused.reason == Reason::NobodyThere => {}
                 other => return other.map_err(|error| format!("through {}: {error}", relay.address())),
             }
+            again -= 1;
             sleep(AGAIN.1).await;
         }
-        let last = station.dial(*relay.mailbox()).await;
-        last.map_err(|error| format!("through {}: {error}", relay.address()))
     }
 
     fn station(&self, net: &kring_net::Endpoint, relay: &RelayAddress) -> Station {
