@@ -640,6 +640,31 @@ def check_the_rest():
     done("7.5  the passcode's key (CPace itself wants ristretto255, which is not in that library)")
 
 
+def check_finding():
+    v = load("find")
+    who, ticket_psk0, psk0 = (unhex(v[name]) for name in ("fingerprint", "psk0 of the ticket", "psk0 of the contact"))
+    nonce, *fill = v["drawn for the record: nonce, tags to fill up"]
+    record = unhex(v["record"])
+    same("version and nonce", record[:17], b"\x01" + unhex(nonce))
+    at = 18
+    for _ in range(record[17]):
+        at += 2 + record[at + 1]
+    tags = [record[n : n + 8] for n in range(at, len(record), 8)]
+    own = [hmac256(hkdf(who, secret, b"kring lan"), b"kring lan tag", record[:at])[:8] for secret in (ticket_psk0, psk0)]
+    same("tags", tags, sorted(own + [unhex(tag) for tag in fill]))
+    done("15.1 a record on the local network")
+    salt = who + v["day"].to_bytes(8)
+    seed, seal = hkdf(salt, psk0, b"kring dht key"), hkdf(salt, psk0, b"kring dht seal")
+    same("seed", seed.hex(), v["seed"])
+    same("place", Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw().hex(), v["place"])
+    value = unhex(v["value"])
+    same("length", len(value), 289)
+    plain = ChaCha20Poly1305(seal).decrypt(value[1:13], value[13:], b"\x01")
+    relay = b"\x66" * 32 + b"\x55" * 32 + b"relay.example:443"
+    same("relay", plain, (bytes([8, len(relay)]) + relay).ljust(260, b"\0"))
+    done("15.2 a value in the DHT")
+
+
 def main():
     people = check_identities()
     check_tickets()
@@ -648,6 +673,7 @@ def main():
     check_control()
     check_media()
     check_the_rest()
+    check_finding()
 
 
 main()

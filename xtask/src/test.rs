@@ -36,7 +36,7 @@ impl Options {
 
 /// What is off by default and tested all the same: the pure-Rust provider, the test that opens a capture's TLS, and the system's
 /// key store.
-const FEATURES: &str = "kring-core/pure-rust,kring/dangerous-key-log,kring/os-key-store";
+const FEATURES: &str = "kring-core/pure-rust,kring/dangerous-key-log,kring/os-key-store,kring/dht";
 
 /// Runs the tests.
 pub(crate) fn run(options: Options) -> Result<(), Failure> {

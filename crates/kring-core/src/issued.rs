@@ -7,6 +7,7 @@
 //! ‖ ends (8) ‖ flags (1: bit 0, good for one call; bit 1, takes a passcode) ‖ checksum.
 
 use crate::crypto::Secret32;
+use crate::find::LanKey;
 use crate::identity::Identity;
 use crate::kept::{self, KeptError};
 use crate::mailbox::mailbox_seed;
@@ -67,6 +68,12 @@ impl Issued {
     #[must_use]
     pub fn mailbox_seed(&self, identity: &Identity) -> Option<Secret32> {
         mailbox_seed(identity, &self.noise, self.issued, self.expires)
+    }
+
+    /// By what its holder recognises what `identity`, whose ticket it is, says on the local network.
+    #[must_use]
+    pub fn lan_key(&self, identity: &Identity) -> LanKey {
+        LanKey::new(&self.psk0, &identity.fingerprint())
     }
 
     pub(crate) fn noise(&self) -> &[u8; 32] {

@@ -20,6 +20,7 @@ pub mod call;
 pub mod contact;
 pub mod control;
 pub mod crypto;
+pub mod find;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

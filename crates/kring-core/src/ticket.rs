@@ -20,6 +20,7 @@
 
 use crate::address::{self, NoAddress};
 use crate::crypto::{CryptoError, Provider, Secret32, kdf};
+use crate::find::LanKey;
 use crate::identity::{Fingerprint, Identity};
 use crate::mailbox::RelayHint;
 use crate::time::WallTime;
@@ -194,6 +195,12 @@ impl Ticket {
     /// The pre-shared key of the handshake: HKDF(salt = ticket id, link secret).
     pub(crate) fn psk0(&self) -> Secret32 {
         kdf::extract_expand(&self.id().0, &*self.secret, "kring ticket psk")
+    }
+
+    /// By what its holder recognises what the callee says on the local network.
+    #[must_use]
+    pub fn lan_key(&self) -> LanKey {
+        LanKey::new(&self.psk0(), &self.fingerprint)
     }
 
     pub(crate) fn noise(&self) -> &[u8; 32] {

@@ -10,6 +10,7 @@
 mod call;
 mod door;
 mod files;
+mod find;
 mod handshake;
 mod input;
 mod lists;
@@ -27,6 +28,7 @@ mod world;
 pub use call::call;
 pub use door::door;
 pub use files::{wav, y4m};
+pub use find::{dht_value, lan_record};
 pub use handshake::{accept, confirm, dial};
 pub use lists::{contacts, passcodes, tickets};
 pub use media::{jitter, reassembler, video_buffer};
@@ -52,12 +54,14 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("confirm", confirm),
     ("contacts", contacts),
     ("control", control),
+    ("dht_value", dht_value),
     ("dial", dial),
     ("door", door),
     ("frame_header", frame_header),
     ("h264", h264),
     ("identity", identity),
     ("jitter", jitter),
+    ("lan_record", lan_record),
     ("offer", offer),
     ("packet", packet),
     ("passcodes", passcodes),

@@ -1,9 +1,11 @@
 //! What the fuzzer starts from: valid inputs, and some that are known to be nasty.
 
 use kring_core::contact::Contacts;
+use kring_core::find::{DHT_VALUE, LanRecord};
 use kring_core::fuzzing::{self, contact_key};
 use kring_core::identity::PublicIdentity;
 use kring_core::issued::IssuedTickets;
+use kring_core::mailbox::RelayHint;
 use kring_core::media::{FrameHeader, Packetiser};
 use kring_core::passcode::PasscodeBook;
 use kring_core::time::{Time, WallTime};
@@ -14,7 +16,7 @@ use kring_net::relay::message::{About, Reply, Request};
 use kring_net::relay::{Mailbox, Pin, Reason, Refused, Token, frame, shim};
 use std::time::Duration;
 
-use crate::world::{NOW, WORLD, offer};
+use crate::world::{NOW, WORLD, offer, provider};
 
 /// One file of a corpus.
 #[derive(Debug)]
@@ -60,6 +62,7 @@ pub fn all() -> Vec<Seed> {
     files(&mut add);
     relays(&mut add);
     datagrams(&mut add);
+    finds(&mut add);
     seeds
 }
 
@@ -618,4 +621,26 @@ fn datagrams(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add("paths", "check", [came(1, &check), came(6, &check), came(1, &quic)].concat());
     check[0] = 1;
     add("paths", "answer", came(1, &check));
+}
+
+fn finds(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    let record = LanRecord::new(&[WORLD.ticket.lan_key()], WORLD.ticket.addresses(), &*provider(5));
+    let record = [&[0][..], &record.expect("the seeded provider never fails").encode()].concat();
+    add("lan_record", "valid", record.clone());
+    add("lan_record", "cut", record[..record.len() - 1].to_vec());
+    add("lan_record", "eighty-tags", [&record[..], &[7; 64 * 8]].concat());
+    let mut counted = record;
+    counted[18] = 9;
+    add("lan_record", "nine-addresses", counted);
+    add("lan_record", "own", [&[1][..], &[192, 0, 2, 1, 17, 81].repeat(9)].concat());
+
+    let key = contact_key(1, 1).dht_key(&PublicIdentity::from([9; 32]).fingerprint(), 20_000);
+    let relay = RelayHint::new("relay.example:443", Some([7; 32]), [8; 32]).expect("a relay");
+    let value = key.seal(&relay, &*provider(6)).expect("the seeded provider never fails");
+    add("dht_value", "valid", value.to_vec());
+    add("dht_value", "forged", vec![1; DHT_VALUE]);
+    let inside = [&[7, 32 + 17][..], &[8; 32], b"relay.example:443"].concat();
+    add("dht_value", "inside", inside.clone());
+    add("dht_value", "inside-with-something-behind", [&inside[..], &[1]].concat());
+    add("dht_value", "inside-too-long", [&[8, 255][..], &[8; 100]].concat());
 }

@@ -5,7 +5,13 @@
 //! ([`Connection::exporter`]) that are the same at both ends only if nobody ends TLS in between.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "dht")]
+pub mod dht;
 mod header;
+#[cfg(feature = "lan")]
+pub mod lan;
+#[cfg(feature = "port-mapping")]
+pub mod mapping;
 pub mod path;
 pub mod relay;
 mod repeat;
@@ -273,6 +279,20 @@ impl Endpoint {
     #[must_use]
     pub fn paths(&self, connection: &Connection, own: Credentials, controlling: bool, direct: bool) -> Paths {
         Paths::over(&self.switch, connection, own, controlling, direct)
+    }
+
+    /// Has the router forward a port to this socket, as long as the [`Mapping`](mapping::Mapping) is there. Has to be called within a
+    /// tokio runtime.
+    #[cfg(feature = "port-mapping")]
+    #[must_use]
+    pub fn map_port(&self) -> mapping::Mapping {
+        mapping::Mapping::new(&self.switch)
+    }
+
+    /// All addresses of this machine from which it sends, real ones only, always in one order.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<SocketAddr> {
+        path::hosts(&self.switch)
     }
 
     /// Says that the network has changed, or that the machine has slept: all ways are looked for anew. What this machine's

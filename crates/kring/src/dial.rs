@@ -6,6 +6,7 @@
 use crate::clock::wall;
 use crate::driver::{self, Established};
 use crate::endpoint::Common;
+use crate::find::Sought;
 use crate::event::End;
 use crate::media::Media;
 use crate::shared::Shared;
@@ -32,6 +33,8 @@ const STAGGER: Duration = Duration::from_millis(150);
 const CONNECT: Duration = Duration::from_secs(10);
 /// The same, once somebody has answered at another address and refused.
 const REST: Duration = Duration::from_secs(3);
+/// How long a handshake may take where somebody was found who has not said so; as much is lost where somebody else is there.
+const FOUND: Duration = Duration::from_secs(2);
 /// How long to wait for the other's call when both have dialled.
 const ADOPTION: Duration = Duration::from_secs(10);
 /// The most bytes of a handshake taken from the stream at once.
@@ -103,12 +106,11 @@ pub(crate) struct Target {
     places: Vec<Place>,
     /// Tried in this order, each if the one before is refused.
     by: Vec<By>,
-    is_contact: bool,
 }
 
 /// Where somebody may be.
 #[derive(Clone, PartialEq)]
-enum Place {
+pub(crate) enum Place {
     At(SocketAddr),
     Through(RelayHint),
 }
@@ -129,7 +131,6 @@ impl Target {
             callee: ticket.fingerprint(),
             places: places(ticket.addresses(), ticket.relay()),
             by: vec![By::Ticket(ticket.clone())],
-            is_contact: false,
         }
     }
 
@@ -140,7 +141,31 @@ impl Target {
         let by: Vec<By> = keys.chain(ticket).collect();
         let relay = contact.relay().or(contact.ticket().and_then(Ticket::relay));
         let (callee, places) = (contact.fingerprint(), places(contact.addresses(), relay));
-        (!by.is_empty()).then_some(Target { callee, places, by, is_contact: true })
+        (!by.is_empty()).then_some(Target { callee, places, by })
+    }
+
+    /// By what it is recognised elsewhere than where it said that it is.
+    fn sought(&self) -> Sought {
+        #[allow(unused_mut)] // without ways to find anybody
+        let mut sought = Sought::default();
+        #[cfg(any(feature = "lan", feature = "dht"))]
+        for by in &self.by {
+            match by {
+                #[cfg(feature = "lan")]
+                By::Ticket(ticket) => sought.lan.push(ticket.lan_key()),
+                #[cfg(not(feature = "lan"))]
+                By::Ticket(_) => {}
+                By::Contact(_, secret) => {
+                    #[cfg(feature = "lan")]
+                    sought.lan.push(secret.lan_key(&self.callee));
+                    #[cfg(feature = "dht")]
+                    sought.dht.extend(
+                        kring_core::find::days(wall()).map(|day| secret.dht_key(&self.callee, day)),
+                    );
+                }
+            }
+        }
+        sought
     }
 }
 
@@ -207,8 +232,8 @@ async fn attempt(
     }
 }
 
-/// Connects where somebody answers and shows each secret there. A contact's addresses may be old: where all is refused, somebody
-/// else may listen by now, so the others are tried too.
+/// Connects where somebody answers and shows each secret there. Addresses may be old: where all is refused, somebody else may listen by
+/// now, so the others are tried too, and so are places where the callee was found, which anybody may have named.
 async fn establish(common: &Arc<Common>, target: &Target, offer: &Offer) -> Result<Established, End> {
     let mut left = target.places.clone();
     if common.relays.only() {
@@ -218,30 +243,41 @@ async fn establish(common: &Arc<Common>, target: &Target, offer: &Offer) -> Resu
         Place::Through(relay) => Some(relay.clone()),
         Place::At(_) => None,
     });
+    let mut found = common.finder.seek(target.sought());
     let mut refused = false;
     loop {
-        let mut at = None;
+        let mut at: Option<Place> = None;
         for by in &target.by {
             if let By::Ticket(ticket) = by {
                 ticket.check(wall()).map_err(|e| End::Handshake(e.into()))?;
             }
-            let places = if at.is_some() { at.as_slice() } else { &left[..] };
             let wait = if refused { REST } else { CONNECT };
-            let (connection, place) = match connect(common, places, wait).await {
+            let connected = match &at {
+                Some(place) => connect(common, &mut vec![place.clone()], None, wait).await,
+                None => connect(common, &mut left, Some(&mut found), wait).await,
+            };
+            let (connection, place) = match connected {
                 Ok(connected) => connected,
                 Err(end) => return Err(if refused { End::Refused } else { end }),
             };
+            let named = target.places.contains(&place);
             at = Some(place);
-            match shake_in_time(common, by, connection, offer).await {
+            let within = if named { DEADLINE } else { FOUND };
+            match shake_in_time(common, by, connection, offer, within).await {
                 // After a crash at either end the other may lack what is the latest here. Anyone on the path can say so
                 // too; all that wins them is another attempt.
-                Err(End::Refused) => refused = true,
+                Err(End::Refused) => refused |= named,
+                // That is not whom it was found for.
+                Err(_) if !named => break,
                 other => return other.map(|established| Established { relay, ..established }),
             }
         }
         let before = left.len();
         left.retain(|place| Some(place) != at.as_ref());
-        if left.is_empty() || left.len() == before || !target.is_contact {
+        while let Ok(place) = found.try_recv() {
+            left.push(place);
+        }
+        if refused && left.is_empty() || left.len() == before {
             return Err(End::Refused);
         }
     }
@@ -252,62 +288,96 @@ async fn shake_in_time(
     by: &By,
     connection: Connection,
     offer: &Offer,
+    within: Duration,
 ) -> Result<Established, End> {
     let closing = connection.clone();
-    let shaken = timeout(DEADLINE, shake(common, by, connection, offer)).await;
+    let shaken = timeout(within, shake(common, by, connection, offer)).await;
     shaken.unwrap_or(Err(End::Handshake(HandshakeError::Noise))).inspect_err(|_| {
         closing.close(crate::event::close::HANDSHAKE);
     })
 }
 
-/// Tries every place: addresses each a little after the one before, a relay beside them; the first that answers is taken.
-async fn connect(common: &Arc<Common>, places: &[Place], wait: Duration) -> Result<(Connection, Place), End> {
+/// Tries every place: addresses each a little after the one before, a relay beside them, and what is `found` meanwhile, which is added
+/// to the places; the first that answers is taken.
+async fn connect(
+    common: &Arc<Common>,
+    places: &mut Vec<Place>,
+    mut found: Option<&mut mpsc::Receiver<Place>>,
+    wait: Duration,
+) -> Result<(Connection, Place), End> {
     let mut attempts = JoinSet::new();
     let mut addresses = 0;
     for place in places.iter().cloned() {
-        let common = common.clone();
         let after = STAGGER * addresses;
         addresses += u32::from(matches!(place, Place::At(_)));
-        attempts.spawn(async move {
-            let connecting = async {
-                match &place {
-                    Place::At(address) => {
-                        sleep(after).await;
-                        common.net.connect(*address).await.map_err(|error| error.to_string())
-                    }
-                    Place::Through(relay) => {
-                        let link = common.relays.dial(&common.net, relay).await?;
-                        common.net.connect_through(link).await.map_err(|_| {
-                            format!("through {}: the other side does not answer", relay.address())
-                        })
-                    }
-                }
-            };
-            match timeout(after + wait, connecting).await {
-                Ok(result) => result.map(|connection| (connection, place)),
-                Err(_) => Err(match place {
-                    Place::At(address) => {
-                        format!("no connection to {address}: nothing answered in {} s", wait.as_secs())
-                    }
-                    Place::Through(relay) => {
-                        format!("through {}: nothing answered in {} s", relay.address(), wait.as_secs())
-                    }
-                }),
-            }
-        });
+        attempts.spawn(reach(common.clone(), place, after, wait));
     }
     let mut failures = Vec::new();
-    while let Some(result) = attempts.join_next().await {
-        match result {
-            Ok(Ok(connected)) => return Ok(connected),
-            Ok(Err(failure)) => failures.push(failure),
-            Err(_) => {}
+    loop {
+        let more = async {
+            match &mut found {
+                Some(found) => found.recv().await,
+                None => None,
+            }
+        };
+        tokio::select! {
+            Some(result) = attempts.join_next() => match result {
+                Ok(Ok(connected)) => return Ok(connected),
+                Ok(Err(failure)) => failures.push(failure),
+                Err(_) => {}
+            },
+            Some(place) = more => {
+                if !places.contains(&place) {
+                    places.push(place.clone());
+                    attempts.spawn(reach(common.clone(), place, Duration::ZERO, wait));
+                }
+            }
+            else => break,
         }
     }
-    if places.is_empty() {
-        failures.push("it names no relay, and this side calls through relays only".into());
+    if failures.is_empty() {
+        failures.push(match common.relays.only() {
+            true => "it names no relay, and this side calls through relays only".into(),
+            false => "somebody else is where it was found".into(),
+        });
     }
     Err(End::Unreachable(failures.join("; ")))
+}
+
+/// Tries one place, after a while.
+async fn reach(
+    common: Arc<Common>,
+    place: Place,
+    after: Duration,
+    wait: Duration,
+) -> Result<(Connection, Place), String> {
+    let connecting = async {
+        match &place {
+            Place::At(address) => {
+                sleep(after).await;
+                common.net.connect(*address).await.map_err(|error| error.to_string())
+            }
+            Place::Through(relay) => {
+                let link = common.relays.dial(&common.net, relay).await?;
+                common
+                    .net
+                    .connect_through(link)
+                    .await
+                    .map_err(|_| format!("through {}: the other side does not answer", relay.address()))
+            }
+        }
+    };
+    match timeout(after + wait, connecting).await {
+        Ok(result) => result.map(|connection| (connection, place)),
+        Err(_) => Err(match place {
+            Place::At(address) => {
+                format!("no connection to {address}: nothing answered in {} s", wait.as_secs())
+            }
+            Place::Through(relay) => {
+                format!("through {}: nothing answered in {} s", relay.address(), wait.as_secs())
+            }
+        }),
+    }
 }
 
 async fn shake(

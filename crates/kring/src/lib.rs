@@ -85,7 +85,8 @@
 //! `opus` and `h264` are on by default; without them an app brings its codecs. So are `audio-io`, which gives
 //! `capture::Microphone` and `capture::Speaker`, and `camera`, which gives `capture::Camera`; without them an app
 //! brings its devices by the traits. `os-key-store`, off by default, seals what [`store::best`] keeps with a key of the system's
-//! key store. `default-features = false` is the protocol alone.
+//! key store. `port-mapping` and `lan`, on by default, `upnp` and `dht`, off by default, are further ways to find each other, and each has to be
+//! switched on at the builder as well. `default-features = false` is the protocol alone.
 #![forbid(unsafe_code)]
 
 mod call;
@@ -95,6 +96,7 @@ mod driver;
 mod endpoint;
 mod engine;
 mod event;
+mod find;
 mod home;
 mod media;
 mod peer;
@@ -112,6 +114,7 @@ mod switch;
 pub use call::Call;
 pub use endpoint::{Endpoint, EndpointBuilder, Incoming, Knock, RelayError};
 pub use event::{End, Event, Safety};
+pub use find::Finds;
 pub use home::{ContactInfo, Home, HomeError, TicketInfo};
 pub use kring_core::KeptError;
 pub use kring_core::call::{EndedBy, Timeouts};
@@ -127,6 +130,8 @@ pub use kring_core::verify::{
     Code, CodeFailure, Emoji, Pin, SafetyMismatch, SafetyNumber, SafetyScan, ScanError,
 };
 pub use kring_net::BindError;
+#[cfg(feature = "port-mapping")]
+pub use kring_net::mapping::MappingError;
 pub use kring_net::path::is_name as is_relayed;
 pub use kring_net::relay::{AddressError as RelayAddressError, RelayAddress};
 pub use media::{CAMERA, MICROPHONE, Media};

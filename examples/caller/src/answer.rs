@@ -40,6 +40,16 @@ pub(crate) async fn run(mut app: App, settings: Settings) -> Result<Exit, Failur
     if let Err(error) = endpoint.relay_reached().await {
         app.output.warn(format_args!("nobody can call through the relay yet: {error}"));
     }
+    // The ticket names the port.
+    #[cfg(feature = "upnp")]
+    match endpoint.port_mapped().await {
+        Ok(None) => {}
+        Ok(Some(address)) => {
+            let text = format!("the router forwards {address} to here");
+            app.output.event("port-mapped", json!({"address": address.to_string()}), &text);
+        }
+        Err(error) => app.output.warn(format_args!("{error}")),
+    }
     let ticket = if settings.contacts_only { None } else { Some(issue(&endpoint, &settings)?) };
     // Before anybody can have the ticket.
     if let (Some(passcode), Some(ticket)) = (&settings.passcode, &ticket) {

@@ -70,6 +70,15 @@ impl App {
             Some(relay) => builder.relay(relay),
             None => builder,
         };
+        #[cfg(feature = "upnp")]
+        let builder = builder.port_mapping(self.common.map_port);
+        #[cfg(feature = "lan")]
+        let builder = builder.lan(self.common.lan);
+        #[cfg(feature = "dht")]
+        let builder = match self.common.dht_node.clone() {
+            nodes if nodes.is_empty() => builder.dht(self.common.dht),
+            nodes => builder.dht(self.common.dht).dht_nodes(nodes),
+        };
         let endpoint = builder.build();
         endpoint.map_err(|error| Failure::new(crate::exit::Exit::Bind, error))
     }

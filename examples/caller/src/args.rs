@@ -121,6 +121,23 @@ pub(crate) struct Common {
     /// Call and be called through relays only, so that the other side does not learn your addresses
     #[arg(long)]
     pub(crate) relay_only: bool,
+    /// Have the router forward a port to you, by PCP, NAT-PMP or UPnP, so that you can be called from outside; the ticket names it
+    #[cfg(feature = "upnp")]
+    #[arg(long)]
+    pub(crate) map_port: bool,
+    /// Find people on the local network, and be found there by contacts and whoever holds a ticket; others there see that somebody uses
+    /// Kring, but not who
+    #[cfg(feature = "lan")]
+    #[arg(long)]
+    pub(crate) lan: bool,
+    /// Find contacts' relays in BitTorrent's DHT, and leave yours there for them; its nodes see your address
+    #[cfg(feature = "dht")]
+    #[arg(long)]
+    pub(crate) dht: bool,
+    /// Begin at this node of the DHT, rather than where BitTorrent's clients begin; may be given several times
+    #[cfg(feature = "dht")]
+    #[arg(long, value_name = "HOST:PORT", requires = "dht")]
+    pub(crate) dht_node: Vec<String>,
     /// End after so many seconds, counted from the program's start
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) run_for: Option<Duration>,

@@ -9,7 +9,8 @@
 //! ```
 
 use crate::crypto::{Secret32, kdf};
-use crate::identity::Identity;
+use crate::find::{DhtKey, LanKey};
+use crate::identity::{Fingerprint, Identity};
 use crate::kept::{KeptError, Reader};
 use std::fmt;
 use zeroize::Zeroizing;
@@ -75,6 +76,18 @@ impl ContactKey {
     pub fn mailbox_seed(&self, identity: &Identity) -> Option<Secret32> {
         let secret = identity.noise_key_of(&self.own_noise)?.secret();
         Some(kdf::extract_expand(&self.id().0, &*secret, "kring contact mailbox"))
+    }
+
+    /// By what one of the two recognises what `announcer`, the other, says on the local network.
+    #[must_use]
+    pub fn lan_key(&self, announcer: &Fingerprint) -> LanKey {
+        LanKey::new(&self.psk0, announcer)
+    }
+
+    /// The place in the DHT where `publisher`, one of the two, leaves something for the other on that [day](crate::find::days).
+    #[must_use]
+    pub fn dht_key(&self, publisher: &Fingerprint, day: u64) -> DhtKey {
+        DhtKey::new(&self.psk0, publisher, day)
     }
 
     pub(crate) fn psk0(&self) -> &Secret32 {

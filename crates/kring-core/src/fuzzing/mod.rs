@@ -11,6 +11,7 @@ use crate::control::Message;
 use crate::crypto::{CryptoError, KEM_CIPHERTEXT_LEN, KemKey, OpenFrame, Provider, SealFrame, Secret32};
 use crate::handshake::Role;
 use crate::identity::{Certificate, CertificateError, Identity};
+use crate::mailbox::RelayHint;
 use crate::offer::Offer;
 use crate::passcode::PasscodeKey;
 use crate::time::WallTime;
@@ -67,6 +68,12 @@ pub fn certificate(
     let mut out = Vec::new();
     certificate.encode(&mut out);
     Some((out, certificate.check(noise, now)))
+}
+
+/// The relay in what stands inside a value of the DHT.
+#[must_use]
+pub fn relay_in(plain: &[u8]) -> Option<RelayHint> {
+    crate::find::relay_in(plain).ok()
 }
 
 /// A contact's secret of the first generation, by two bytes.

@@ -5,6 +5,7 @@
 
 mod channel;
 mod contact;
+mod find;
 mod json;
 mod media;
 mod random;

@@ -135,9 +135,14 @@ impl Agent {
         Agent { ice, locals: Vec::new(), remotes: Vec::new(), sources: HashSet::new() }
     }
 
-    /// This side's addresses, in place of those before, and where others see it. All are tried anew. Gives what the peer has
-    /// to be told.
-    pub(crate) fn set_locals(&mut self, hosts: &[SocketAddr], seen: &[SocketAddr]) -> Vec<Candidate> {
+    /// This side's addresses, in place of those before, where others see it, and where a router forwards to it. All are tried
+    /// anew. Gives what the peer has to be told.
+    pub(crate) fn set_locals(
+        &mut self,
+        hosts: &[SocketAddr],
+        seen: &[SocketAddr],
+        mapped: Option<SocketAddr>,
+    ) -> Vec<Candidate> {
         let Agent { ice, locals, .. } = self;
         quietly(|| {
             for old in locals.drain(..) {
@@ -148,14 +153,17 @@ impl Agent {
                 let Ok(candidate) = is::Candidate::host(host, Protocol::Udp) else { continue };
                 add(ice, locals, candidate, CandidateKind::Host, &mut told);
             }
-            for address in seen.iter().copied().filter(|seen| !hosts.contains(seen)).take(MAX_CANDIDATES / 2)
-            {
+            // A mapped one first: where both are the same, it is the one that lets strangers in.
+            let mapped = mapped.map(|address| (address, CandidateKind::Mapped));
+            let seen = seen.iter().map(|address| (*address, CandidateKind::ServerReflexive));
+            let outside = mapped.into_iter().chain(seen).filter(|(address, _)| !hosts.contains(address));
+            for (address, kind) in outside.take(MAX_CANDIDATES / 2) {
                 let Some(base) = hosts.iter().find(|host| host.is_ipv4() == address.is_ipv4()) else {
                     continue;
                 };
                 let candidate = is::Candidate::server_reflexive(address, *base, Protocol::Udp);
                 let Ok(candidate) = candidate else { continue };
-                add(ice, locals, candidate, CandidateKind::ServerReflexive, &mut told);
+                add(ice, locals, candidate, kind, &mut told);
             }
             told
         })
@@ -300,7 +308,7 @@ mod tests {
     fn side(number: u8, at: &str) -> Side {
         let own = Credentials::new(&[number; 6], &[number; 18]);
         let mut agent = Agent::new(&own, number == 1);
-        let told = agent.set_locals(&[address(at)], &[]);
+        let told = agent.set_locals(&[address(at)], &[], None);
         Side { agent, own, at: address(at), told, ways: Vec::new() }
     }
 
@@ -372,7 +380,7 @@ mod tests {
         let (mut sides, mut now) = (introduced(), Instant::now());
         run(&mut sides, &mut now, 20, |check, _| Some(check));
         sides[1].at = address("198.51.100.7:9");
-        sides[1].agent.set_locals(&[sides[1].at], &[]);
+        sides[1].agent.set_locals(&[sides[1].at], &[], None);
         run(&mut sides, &mut now, 2000, |check, _| Some(check));
         let direct = Direct { to: sides[1].at, from: sides[0].at.ip() };
         assert_eq!(way(&sides[0]), Some(Found::Way(direct)));

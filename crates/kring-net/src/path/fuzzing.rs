@@ -25,7 +25,7 @@ pub fn datagrams(mut input: &[u8]) {
     table.set_direct(now, peer, Direct { to: peer, from: [10, 0, 0, 1].into() });
     let (own, theirs) = (Credentials::new(&[1; 6], &[1; 18]), Credentials::new(&[2; 6], &[2; 18]));
     let mut agent = Agent::new(&own, true);
-    agent.set_locals(&[SocketAddr::from(([10, 0, 0, 1], 1))], &[]);
+    agent.set_locals(&[SocketAddr::from(([10, 0, 0, 1], 1))], &[], None);
     agent.set_peer(&theirs, &[Candidate { kind: CandidateKind::Host, priority: 1, address: peer }]);
     while let Some((&[how, wait, len], rest)) = input.split_first_chunk() {
         let (datagram, rest) = rest.split_at(rest.len().min(len.into()));

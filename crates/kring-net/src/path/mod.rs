@@ -28,5 +28,5 @@ pub use paths::{PathEvent, PathKind, Paths};
 pub use station::{Link, Station, StationError};
 
 pub use names::is_name;
-pub(crate) use paths::watch_addresses;
+pub(crate) use paths::{hosts, watch_addresses};
 pub(crate) use socket::{PathSocket, Switch};

@@ -96,7 +96,7 @@ impl Paths {
             tried: Instant::now(),
             to_app,
         };
-        tokio::spawn(task.run(from_app, checks, switch.moves(), switch.seen()));
+        tokio::spawn(task.run(from_app, checks, switch.moves(), switch.seen(), switch.mapped()));
         Paths { commands, events }
     }
 
@@ -152,6 +152,7 @@ impl Task {
         mut checks: mpsc::Receiver<Check>,
         mut moves: watch::Receiver<u64>,
         mut seen: watch::Receiver<Seen>,
+        mut mapped: watch::Receiver<Option<SocketAddr>>,
     ) {
         if let Some(switch) = self.switch.upgrade() {
             self.gather(&switch, &seen);
@@ -183,6 +184,14 @@ impl Task {
                     self.moved(&seen);
                 }
                 changed = seen.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    if let Some(switch) = self.switch.upgrade() {
+                        self.gather(&switch, &seen);
+                    }
+                }
+                changed = mapped.changed() => {
                     if changed.is_err() {
                         break;
                     }
@@ -238,7 +247,8 @@ impl Task {
         }
         let hosts = hosts(switch);
         let seen: Vec<_> = seen.borrow().iter().map(|(_, address)| *address).collect();
-        let told = self.agent.set_locals(&hosts, &seen);
+        let mapped = *switch.mapped().borrow();
+        let told = self.agent.set_locals(&hosts, &seen, mapped);
         if told != self.told {
             self.told.clone_from(&told);
             let _ = self.to_app.try_send(PathEvent::Candidates(told));

@@ -34,6 +34,8 @@ pub(crate) struct Switch {
     moved: watch::Sender<u64>,
     /// Where relays see this socket's packets come from, by relay.
     seen: watch::Sender<Vec<(SocketAddr, SocketAddr)>>,
+    /// Where a router forwards to this socket, because it was asked to.
+    mapped: watch::Sender<Option<SocketAddr>>,
     v6: bool,
 }
 
@@ -127,6 +129,17 @@ impl Switch {
     /// Where relays see this socket's packets come from, each with the relay that does.
     pub(crate) fn seen(&self) -> watch::Receiver<Vec<(SocketAddr, SocketAddr)>> {
         self.seen.subscribe()
+    }
+
+    /// A router forwards what comes there to this socket, or does not any more.
+    #[cfg(feature = "port-mapping")]
+    pub(crate) fn mapped_at(&self, address: Option<SocketAddr>) {
+        self.mapped.send_if_modified(|mapped| std::mem::replace(mapped, address) != address);
+    }
+
+    /// Where a router forwards to this socket.
+    pub(crate) fn mapped(&self) -> watch::Receiver<Option<SocketAddr>> {
+        self.mapped.subscribe()
     }
 
     /// Whether any call may need another way than QUIC's own.
@@ -232,6 +245,7 @@ impl PathSocket {
             waiting: Mutex::default(),
             moved: watch::Sender::new(0),
             seen: watch::Sender::new(Vec::new()),
+            mapped: watch::Sender::new(None),
             v6,
         });
         (Arc::new(PathSocket { switch: switch.clone() }), switch)

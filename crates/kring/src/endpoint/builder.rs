@@ -6,6 +6,7 @@ use super::relays::{Relays, keep_listening};
 use super::{Common, Door, Endpoint, Inner, MAX_RINGING};
 use crate::clock::{Clock, wall};
 use crate::dial::Dials;
+use crate::find::{Finder, keep_findable};
 use crate::home::Home;
 use crate::people::Acquaintances;
 use crate::standing::Standing;
@@ -31,6 +32,7 @@ pub struct EndpointBuilder {
     pub(super) lobby: bool,
     pub(super) relay: Option<RelayAddress>,
     pub(super) relay_only: bool,
+    pub(super) find: crate::find::Settings,
     #[cfg(feature = "simulation")]
     pub(super) simulation: Option<crate::simulation::Simulation>,
 }
@@ -80,9 +82,44 @@ impl EndpointBuilder {
     }
 
     /// Calls go through relays only: the other side does not learn this side's addresses, which stand in no ticket either, nor
-    /// is anybody called at an address. Without a [`relay`](EndpointBuilder::relay) nobody can call here. Default: false.
+    /// is anybody called at an address. Without a [`relay`](EndpointBuilder::relay) nobody can call here. No port is mapped then, nothing is
+    /// said or asked on the local network, and nothing left or looked for in the DHT, whatever else was set. Default: false.
     pub fn relay_only(mut self, relay_only: bool) -> EndpointBuilder {
         self.relay_only = relay_only;
+        self
+    }
+
+    /// Asks the router to forward a port to this endpoint, by PCP (RFC 6887), NAT-PMP (RFC 6886), and UPnP with the feature `upnp`; tickets
+    /// name it, and it is a candidate for calls' direct ways. The router, and with UPnP the local network's devices, learn that somebody
+    /// here wants a port; it is given back when the endpoint closes. Default: false.
+    #[cfg(feature = "port-mapping")]
+    pub fn port_mapping(mut self, port_mapping: bool) -> EndpointBuilder {
+        self.find.port_mapping = port_mapping;
+        self
+    }
+
+    /// Says on the local network (by mDNS) where this endpoint is, so that holders of its tickets and contacts find it there, and looks
+    /// for those whom it dials. Everybody on that network sees that somebody here uses Kring; who, only those do who share a secret
+    /// with this side. Default: false.
+    #[cfg(feature = "lan")]
+    pub fn lan(mut self, lan: bool) -> EndpointBuilder {
+        self.find.lan = lan;
+        self
+    }
+
+    /// Leaves in BitTorrent's DHT, for each contact under a place of its own that changes daily, at which [`relay`](EndpointBuilder::relay) this
+    /// endpoint waits, and looks there for contacts whom it dials. What is left is encrypted for the one contact and names no address; but
+    /// the DHT's nodes see from which address it is left, and when. Default: false.
+    #[cfg(feature = "dht")]
+    pub fn dht(mut self, dht: bool) -> EndpointBuilder {
+        self.find.dht = dht;
+        self
+    }
+
+    /// Begins at these nodes of the DHT (HOST:PORT) rather than where BitTorrent's clients begin.
+    #[cfg(feature = "dht")]
+    pub fn dht_nodes(mut self, nodes: Vec<String>) -> EndpointBuilder {
+        self.find.dht_nodes = Some(nodes);
         self
     }
 
@@ -140,6 +177,7 @@ impl EndpointBuilder {
             home: self.home.unwrap_or_else(Home::in_memory),
             met: Acquaintances::default(),
             relays: Relays::new(&net, self.relay, self.relay_only),
+            finder: Finder::new(&net, self.find, self.relay_only),
             identity,
             provider,
             net,
@@ -149,6 +187,7 @@ impl EndpointBuilder {
             standing: Standing::default(),
         });
         tokio::spawn(keep_listening(Arc::downgrade(&shared)));
+        keep_findable(&shared);
         let accepting = tokio::spawn(accept_all(shared.clone(), ringing));
         Ok(Endpoint {
             inner: Arc::new(Inner {

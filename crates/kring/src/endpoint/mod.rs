@@ -5,7 +5,7 @@ mod builder;
 mod door;
 mod incoming;
 mod people;
-mod relays;
+pub(crate) mod relays;
 
 pub use builder::EndpointBuilder;
 pub use door::Knock;
@@ -14,6 +14,7 @@ pub use incoming::Incoming;
 use crate::call::Call;
 use crate::clock::Clock;
 use crate::dial::{Dials, Target};
+use crate::find::{Finder, Finds};
 use crate::home::Home;
 use crate::media::Media;
 use crate::people::Acquaintances;
@@ -54,6 +55,7 @@ pub(crate) struct Common {
     pub(crate) offers_contacts: bool,
     pub(crate) met: Acquaintances,
     pub(crate) relays: relays::Relays,
+    pub(crate) finder: Finder,
     doors: door::Doors,
     door: Mutex<Door>,
 }
@@ -78,6 +80,14 @@ impl Common {
 
     /// The addresses under which others may reach this endpoint.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        let mut addresses = self.own_addresses();
+        addresses.truncate(MAX_ADDRESSES - 1);
+        addresses.extend(self.finder.mapped().filter(is_public));
+        addresses
+    }
+
+    /// Those of this machine.
+    fn own_addresses(&self) -> Vec<SocketAddr> {
         let Ok(bound) = self.net.local_addr() else { return Vec::new() };
         if !bound.ip().is_unspecified() {
             return vec![bound];
@@ -93,13 +103,23 @@ impl Common {
             ips.retain(|ip| !ip.is_loopback());
         }
         let first = |v6: bool| ips.iter().copied().find(|ip| ip.is_ipv6() == v6);
-        let mut addresses: Vec<_> = [first(false), first(true)]
+        [first(false), first(true)]
             .into_iter()
             .flatten()
             .map(|ip| SocketAddr::new(ip, bound.port()))
-            .collect();
-        addresses.truncate(MAX_ADDRESSES);
-        addresses
+            .collect()
+    }
+}
+
+/// Whether an address that a router forwards from means the same to everybody: behind a second router it would lead a caller to
+/// somebody else.
+fn is_public(address: &SocketAddr) -> bool {
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            let shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64; // RFC 6598
+            !ip.is_private() && !ip.is_link_local() && !shared
+        }
+        IpAddr::V6(_) => true,
     }
 }
 
@@ -119,6 +139,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.accepting.abort();
         self.common.standing.clear();
+        self.common.finder.stop();
     }
 }
 
@@ -156,6 +177,7 @@ impl Endpoint {
             lobby: false,
             relay: None,
             relay_only: false,
+            find: crate::find::Settings::default(),
             #[cfg(feature = "simulation")]
             simulation: None,
         }
@@ -180,7 +202,7 @@ impl Endpoint {
     }
 
     /// The addresses under which others may reach this endpoint: the one it is bound to, or those of the machine's
-    /// interfaces (of each kind the first, real ones before loopback).
+    /// interfaces (of each kind the first, real ones before loopback); and one that a router forwards.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.common().addresses()
@@ -250,6 +272,22 @@ impl Endpoint {
         }
     }
 
+    /// Waits until a router forwards a port, or none does, which is known after ten seconds at most. Without
+    /// [`port_mapping`](EndpointBuilder::port_mapping), that is `None` at once.
+    ///
+    /// # Errors
+    /// Why none does; it is tried again all the same.
+    #[cfg(feature = "port-mapping")]
+    pub async fn port_mapped(&self) -> Result<Option<SocketAddr>, kring_net::mapping::MappingError> {
+        self.common().finder.port_mapped().await
+    }
+
+    /// What came of looking for others on the local network and in the DHT.
+    #[must_use]
+    pub fn finds(&self) -> Finds {
+        self.common().finder.finds()
+    }
+
     /// Says that the network has changed, or that the machine has slept: calls look for other ways at once. What this machine's
     /// addresses tell is noticed without it, within 200 ms.
     pub fn network_changed(&self) {
@@ -266,6 +304,7 @@ impl Endpoint {
     pub async fn close(&self) {
         self.inner.accepting.abort();
         self.common().standing.clear();
+        self.common().finder.close().await;
         self.common().net.close(Reason::GoingAway.code());
         let _ = timeout(Duration::from_secs(1), self.common().net.wait_idle()).await;
     }

@@ -7,7 +7,7 @@
 use super::Common;
 use crate::clock::wall;
 use kring_core::contact::{Contact, ContactKey};
-use kring_core::crypto::Secret32;
+use kring_core::issued::Issued;
 use kring_core::mailbox::{RelayHint, mailbox_of, new_mailbox};
 use kring_core::time::WallTime;
 use kring_net::path::{Link, Station, StationError};
@@ -103,18 +103,36 @@ impl Relays {
 /// Listens for the holders of live tickets, and for contacts.
 pub(super) fn listen(common: &Common) {
     let Some(own) = common.relays.own() else { return };
+    let identity = &common.identity;
+    own.listen(audience(common, |ticket| ticket.mailbox_seed(identity), |key| key.mailbox_seed(identity)));
+}
+
+/// What is to be had of the tickets and contacts' secrets by which this side may be called.
+pub(crate) fn audience<T>(
+    common: &Common,
+    of_ticket: impl Fn(&Issued) -> Option<T>,
+    of_secret: impl Fn(&ContactKey) -> Option<T>,
+) -> Vec<T> {
     let now = wall();
-    let seeds: Vec<Secret32> = common.home.read(|book| {
+    common.home.read(|book| {
         let live = book.tickets.iter().filter(|ticket| ticket.expires() > now);
-        let mut seeds: Vec<_> = live.filter_map(|ticket| ticket.mailbox_seed(&common.identity)).collect();
-        seeds.drain(..seeds.len().saturating_sub(MAX_TICKETS));
+        let mut all: Vec<T> = live.filter_map(of_ticket).collect();
+        all.drain(..all.len().saturating_sub(MAX_TICKETS));
         let mut contacts: Vec<&Contact> = book.contacts.iter().collect();
         contacts.sort_by_key(|contact| Reverse(contact.last_call()));
-        let secrets = contacts.into_iter().flat_map(Contact::keys);
-        seeds.extend(secrets.filter_map(|key| key.mailbox_seed(&common.identity)).take(MAX_SECRETS));
-        seeds
+        all.extend(contacts.into_iter().flat_map(Contact::keys).filter_map(of_secret).take(MAX_SECRETS));
+        all
+    })
+}
+
+/// Changes whenever whom this side may be called by does.
+pub(crate) fn version(common: &Common) -> (u64, usize) {
+    // The end of a ticket changes nothing in the list.
+    let live = common.home.read(|book| {
+        let now = wall();
+        book.tickets.iter().filter(|ticket| ticket.expires() > now).count()
     });
-    own.listen(seeds);
+    (common.home.version(), live)
 }
 
 /// Does so whenever tickets come or go, until the endpoint is gone.
@@ -126,12 +144,7 @@ pub(super) async fn keep_listening(common: Weak<Common>) {
             if common.relays.own().is_none() {
                 return;
             }
-            // The end of a ticket changes nothing in the list.
-            let live = common.home.read(|book| {
-                let now = wall();
-                book.tickets.iter().filter(|ticket| ticket.expires() > now).count()
-            });
-            let version = Some((common.home.version(), live));
+            let version = Some(version(&common));
             if version != known {
                 known = version;
                 listen(&common);
