@@ -6,7 +6,7 @@
 use data_encoding::HEXLOWER;
 use mdns_sd::{Receiver, ResolvedService, ServiceDaemon, ServiceEvent, ServiceInfo, TxtProperty};
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,17 +29,20 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// How often its memory is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// What is said.
+/// Most records of one side.
+pub const MAX_SAID: usize = 8;
+
+/// What is said on the network of one of this machine's addresses.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Said {
     /// At most [`MAX_RECORD`] bytes.
     pub record: Vec<u8>,
-    /// Where this side is.
-    pub addresses: Vec<SocketAddr>,
+    /// Where this side is there.
+    pub address: SocketAddr,
 }
 
 struct Inner {
-    said: watch::Sender<Option<Said>>,
+    said: watch::Sender<Vec<Said>>,
     heard: Mutex<VecDeque<(String, Arc<[u8]>)>>,
     /// Counts what is heard.
     changes: watch::Sender<u64>,
@@ -64,7 +67,7 @@ impl Lan {
     #[allow(clippy::new_without_default)] // it begins something
     pub fn new() -> Lan {
         let inner = Arc::new(Inner {
-            said: watch::Sender::new(None),
+            said: watch::Sender::new(Vec::new()),
             heard: Mutex::default(),
             changes: watch::Sender::new(0),
             floods: AtomicU64::new(0),
@@ -73,10 +76,15 @@ impl Lan {
         Lan { inner, task }
     }
 
-    /// Says that from now on, in place of what was said before.
-    pub fn say(&self, said: Option<Said>) {
-        let said = said.filter(|said| said.record.len() <= MAX_RECORD && !said.addresses.is_empty());
-        self.inner.said.send_if_modified(|now| std::mem::replace(now, said.clone()) != said);
+    /// Says these from now on, in place of what was said before; at most [`MAX_SAID`].
+    pub fn say(&self, mut said: Vec<Said>) {
+        said.retain(|said| said.record.len() <= MAX_RECORD);
+        said.truncate(MAX_SAID);
+        self.inner.said.send_if_modified(|now| {
+            let differs = *now != said;
+            *now = said;
+            differs
+        });
     }
 
     /// What others say now.
@@ -154,15 +162,16 @@ async fn speak(inner: &Inner) -> Result<Ended, mdns_sd::Error> {
     let daemon = Daemon(ServiceDaemon::new()?);
     let events = daemon.0.browse(SERVICE)?;
     let mut said = inner.said.subscribe();
-    let mut own = None;
-    say(&daemon.0, said.borrow_and_update().as_ref(), &mut own)?;
+    let mut own = Vec::new();
+    let first = said.borrow_and_update().clone();
+    say(&daemon.0, &first, &mut own)?;
     let (mut minute, mut count, mut look) = (Instant::now() + MINUTE, 0_u32, Instant::now() + LOOK);
     loop {
         tokio::select! {
             event = timeout_at(look, next(&events)) => match event {
                 Ok(Some(event)) => {
                     count += 1;
-                    took(inner, event, own.as_deref());
+                    took(inner, event, &own);
                 }
                 Ok(None) => return Ok(Ended::Resting),
                 Err(_) => {
@@ -177,7 +186,7 @@ async fn speak(inner: &Inner) -> Result<Ended, mdns_sd::Error> {
                     return Ok(Ended::Broken);
                 }
                 let now = said.borrow_and_update().clone();
-                say(&daemon.0, now.as_ref(), &mut own)?;
+                say(&daemon.0, &now, &mut own)?;
             }
         }
         if count > MAX_EVENTS {
@@ -201,30 +210,33 @@ async fn cached(daemon: &ServiceDaemon) -> i64 {
     metrics.iter().filter(|(name, _)| name.starts_with("cached")).map(|(_, count)| count).sum()
 }
 
-/// Says something under names that are drawn anew.
-fn say(daemon: &ServiceDaemon, said: Option<&Said>, own: &mut Option<String>) -> Result<(), mdns_sd::Error> {
-    if let Some(before) = own.take() {
+/// Says something under names that are drawn anew, each on the network of its address alone, which is what the library does with an
+/// address that an interface does not have.
+fn say(daemon: &ServiceDaemon, all: &[Said], own: &mut Vec<String>) -> Result<(), mdns_sd::Error> {
+    for before in own.drain(..) {
         daemon.unregister(&before)?;
     }
-    let mut name = [0; 10];
-    let drawn = aws_lc_rs::rand::fill(&mut name).is_ok();
-    let Some(said) = said.filter(|_| drawn) else { return Ok(()) };
-    let name = HEXLOWER.encode(&name);
-    let chunks = said.record.chunks(CHUNK).enumerate();
-    let text: Vec<TxtProperty> = chunks.map(|(n, bytes)| TxtProperty::from((n, bytes))).collect();
-    let ips: Vec<IpAddr> = said.addresses.iter().map(SocketAddr::ip).collect();
-    let port = said.addresses.first().map_or(0, SocketAddr::port);
-    let host = format!("{name}.local.");
-    let mut service = ServiceInfo::new(SERVICE, &name, &host, &ips[..], port, text)?;
-    // A name of 80 random bits is nobody else's.
-    service.set_requires_probe(false);
-    *own = Some(service.get_fullname().to_owned());
-    daemon.register(service)
+    for said in all {
+        let mut name = [0; 10];
+        if aws_lc_rs::rand::fill(&mut name).is_err() {
+            continue;
+        }
+        let name = HEXLOWER.encode(&name);
+        let chunks = said.record.chunks(CHUNK).enumerate();
+        let text: Vec<TxtProperty> = chunks.map(|(n, bytes)| TxtProperty::from((n, bytes))).collect();
+        let (host, ip) = (format!("{name}.local."), said.address.ip());
+        let mut service = ServiceInfo::new(SERVICE, &name, &host, ip, said.address.port(), text)?;
+        // A name of 80 random bits is nobody else's.
+        service.set_requires_probe(false);
+        own.push(service.get_fullname().to_owned());
+        daemon.register(service)?;
+    }
+    Ok(())
 }
 
-fn took(inner: &Inner, event: ServiceEvent, own: Option<&str>) {
+fn took(inner: &Inner, event: ServiceEvent, own: &[String]) {
     match event {
-        ServiceEvent::ServiceResolved(service) if Some(&*service.fullname) != own => {
+        ServiceEvent::ServiceResolved(service) if !own.contains(&service.fullname) => {
             if let Some(record) = record(&service) {
                 inner.hear(service.fullname, record);
             }
@@ -251,7 +263,7 @@ mod tests {
     #[test]
     fn of_many_records_the_latest_are_remembered() {
         let inner = Inner {
-            said: watch::Sender::new(None),
+            said: watch::Sender::new(Vec::new()),
             heard: Mutex::default(),
             changes: watch::Sender::new(0),
             floods: AtomicU64::new(0),

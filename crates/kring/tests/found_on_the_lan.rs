@@ -106,7 +106,7 @@ fn what_others_say_leads_nobody_astray() {
         let ticket = stale(&b);
         let say = |record: Vec<u8>| {
             let lan = Lan::new();
-            lan.say(Some(Said { record, addresses: vec![there] }));
+            lan.say(vec![Said { record, address: there }]);
             lan
         };
         // What is nothing; what is for others; and what was true once, with another's address in it.
@@ -133,7 +133,7 @@ fn what_others_say_leads_nobody_astray() {
         let callee = SocketAddr::new("192.0.2.1".parse().unwrap(), b.local_addr().unwrap().port());
         let truth = LanRecord::new(&[ticket.lan_key()], &[callee], &*provider).unwrap();
         let lan = Lan::new();
-        lan.say(Some(Said { record: truth.encode(), addresses: vec![callee] }));
+        lan.say(vec![Said { record: truth.encode(), address: callee }]);
         meets(&call, &b).await;
     });
 }

@@ -137,7 +137,7 @@ fn call_by_a_forwarded_port(lab: &Lab, folder: &Path) {
     assert!(stats.contains(r#""path":"direct""#), "{stats}");
     // It hangs up cleanly, and closes.
     callee.wait("its end", |line| is(line, "ended")).unwrap();
-    until("the callee ends by itself", || callee.wait("nothing", |_| false).is_err());
+    callee.wait("no more", |_| false).unwrap_err();
 }
 
 fn by_a_router_that_speaks(what: &str) {

@@ -104,7 +104,11 @@ impl Lease {
 
     /// Takes over what the router said last; false if that is no place.
     async fn told(&mut self) -> bool {
-        let By::Pcp(mapping) = &self.by else { return true };
+        let mapping = match &self.by {
+            By::Pcp(mapping) => mapping,
+            #[cfg(feature = "upnp")]
+            By::Upnp(_) => return true,
+        };
         let ip = match mapping.mapping_type() {
             PortMappingType::Pcp { external_ip, .. } => external_ip.to_canonical(),
             PortMappingType::NatPmp => {

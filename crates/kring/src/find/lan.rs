@@ -95,17 +95,20 @@ pub(super) async fn keep_saying(common: Weak<Common>) {
     }
 }
 
-/// `None` where there is nobody to be found by.
-fn said(common: &Common, hosts: &[SocketAddr]) -> Option<Said> {
+/// One record for each address, so that no network hears of this machine's addresses in others; none where there is nobody to be found by.
+fn said(common: &Common, hosts: &[SocketAddr]) -> Vec<Said> {
     let own = common.identity.fingerprint();
     let keys: Vec<LanKey> = relays::audience(
         common,
         |ticket| Some(ticket.lan_key(&common.identity)),
         |secret| Some(secret.lan_key(&own)),
     );
-    if keys.is_empty() || hosts.is_empty() {
-        return None;
+    if keys.is_empty() {
+        return Vec::new();
     }
-    let record = LanRecord::new(&keys, hosts, &*common.provider).ok()?;
-    Some(Said { record: record.encode(), addresses: record.addresses().to_vec() })
+    let said = |address: &SocketAddr| {
+        let record = LanRecord::new(&keys, &[*address], &*common.provider).ok()?;
+        Some(Said { record: record.encode(), address: *address })
+    };
+    hosts.iter().filter_map(said).collect()
 }

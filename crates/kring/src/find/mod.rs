@@ -105,9 +105,13 @@ impl Finder {
     /// Where a router forwards to this endpoint.
     pub(crate) fn mapped(&self) -> Option<SocketAddr> {
         #[cfg(feature = "port-mapping")]
-        return held(&self.mapping)?.address();
+        {
+            held(&self.mapping)?.address()
+        }
         #[cfg(not(feature = "port-mapping"))]
-        None
+        {
+            None
+        }
     }
 
     #[cfg(feature = "port-mapping")]
