@@ -41,7 +41,7 @@ pub(crate) async fn run(mut app: App, settings: Settings) -> Result<Exit, Failur
         app.output.warn(format_args!("nobody can call through the relay yet: {error}"));
     }
     // The ticket names the port.
-    #[cfg(feature = "upnp")]
+    #[cfg(feature = "port-mapping")]
     match endpoint.port_mapped().await {
         Ok(None) => {}
         Ok(Some(address)) => {

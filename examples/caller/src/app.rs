@@ -70,7 +70,7 @@ impl App {
             Some(relay) => builder.relay(relay),
             None => builder,
         };
-        #[cfg(feature = "upnp")]
+        #[cfg(feature = "port-mapping")]
         let builder = builder.port_mapping(self.common.map_port);
         #[cfg(feature = "lan")]
         let builder = builder.lan(self.common.lan);

@@ -121,8 +121,8 @@ pub(crate) struct Common {
     /// Call and be called through relays only, so that the other side does not learn your addresses
     #[arg(long)]
     pub(crate) relay_only: bool,
-    /// Have the router forward a port to you, by PCP, NAT-PMP or UPnP, so that you can be called from outside; the ticket names it
-    #[cfg(feature = "upnp")]
+    /// Have the router forward a port to you, by PCP or NAT-PMP (and UPnP, if built with it), so that you can be called from outside; the ticket names it
+    #[cfg(feature = "port-mapping")]
     #[arg(long)]
     pub(crate) map_port: bool,
     /// Find people on the local network, and be found there by contacts and whoever holds a ticket; others there see that somebody uses

@@ -1,9 +1,10 @@
 //! A callee behind the worst kind of NAT is called without any relay, by a port that its router forwards because it was asked to; the router
 //! gets the port back at the end.
 //!
-//! Needs root, `ip` and `nft`, and for UPnP `miniupnpd` (or its path in `KRING_TEST_MINIUPNPD`); says so where they are missing.
+//! Needs root, `ip` and `nft`, and with the feature `upnp` `miniupnpd` (or its path in `KRING_TEST_MINIUPNPD`); says so where they are
+//! missing.
 
-#![cfg(all(target_os = "linux", feature = "upnp"))]
+#![cfg(all(target_os = "linux", feature = "port-mapping"))]
 #![allow(dead_code, clippy::print_stderr, clippy::print_stdout)]
 
 #[path = "../../../xtask/src/reach/lab.rs"]
@@ -13,7 +14,9 @@ mod trial;
 
 use lab::{Home, Lab, Nat};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(feature = "upnp")]
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use trial::{Running, is};
@@ -170,11 +173,13 @@ fn a_port_by_nat_pmp() {
 }
 
 /// The program that many home routers run.
+#[cfg(feature = "upnp")]
 fn miniupnpd() -> Option<PathBuf> {
     let named = std::env::var_os("KRING_TEST_MINIUPNPD").map(PathBuf::from);
     named.into_iter().chain(["/usr/sbin/miniupnpd".into()]).find(|path| path.exists())
 }
 
+#[cfg(feature = "upnp")]
 #[test]
 fn a_port_by_upnp() {
     let (None, Some(program)) = (lab::missing(), miniupnpd()) else {
