@@ -15,7 +15,10 @@ pub fn lan_record(data: &[u8]) {
     let addresses = |bytes: &[u8]| -> Vec<SocketAddr> {
         let (parts, _) = bytes.as_chunks::<6>();
         let at = |part: &[u8; 6]| {
-            SocketAddr::from(([part[0], part[1], part[2], part[3]], u16::from_be_bytes([part[4], part[5]]).max(1)))
+            SocketAddr::from((
+                [part[0], part[1], part[2], part[3]],
+                u16::from_be_bytes([part[4], part[5]]).max(1),
+            ))
         };
         parts.iter().map(at).collect()
     };
@@ -32,13 +35,23 @@ pub fn lan_record(data: &[u8]) {
         }
     };
     let encoded = record.encode();
-    assert_eq!(LanRecord::decode(&encoded).as_ref(), Ok(&record), "what was read means the same when written again");
-    assert!(record.addresses().len() <= MAX_ADDRESSES && encoded.len() <= 18 + 20 * MAX_ADDRESSES + MAX_TAGS * TAG);
+    assert_eq!(
+        LanRecord::decode(&encoded).as_ref(),
+        Ok(&record),
+        "what was read means the same when written again"
+    );
+    assert!(
+        record.addresses().len() <= MAX_ADDRESSES
+            && encoded.len() <= 18 + 20 * MAX_ADDRESSES + MAX_TAGS * TAG
+    );
     if how % 2 == 0 {
         assert_eq!(encoded, rest, "a record has one encoding");
         assert!(!record.is_by(&contact_key(7, 7).lan_key(&WORLD.callee.fingerprint())), "nobody forges one");
     }
-    assert!(!format!("{record:?}").contains(&record.addresses().first().map_or("none".into(), ToString::to_string)));
+    assert!(
+        !format!("{record:?}")
+            .contains(&record.addresses().first().map_or("none".into(), ToString::to_string))
+    );
 }
 
 /// A value, under the secret of two contacts.

@@ -3,11 +3,11 @@
 //! Guarantee: what is got was signed by the key under which it lies. The nodes of the DHT see this machine's address, when it asks or
 //! leaves something, and under which key.
 
-use mainline::async_dht::AsyncDht;
-use mainline::{MutableItem, SigningKey};
 /// A DHT of one's own, for tests.
 #[doc(hidden)]
 pub use mainline::Testnet;
+use mainline::async_dht::AsyncDht;
+use mainline::{MutableItem, SigningKey};
 use std::io;
 use std::time::Duration;
 use tokio::time::timeout;

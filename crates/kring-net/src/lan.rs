@@ -146,7 +146,9 @@ async fn stay(inner: Arc<Inner>) {
         match speak(&inner).await {
             Ok(Ended::Resting) => {
                 inner.floods.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!("somebody floods the local network with names; it is not listened to for a minute");
+                tracing::warn!(
+                    "somebody floods the local network with names; it is not listened to for a minute"
+                );
                 inner.heard().clear();
                 sleep(MINUTE).await;
             }

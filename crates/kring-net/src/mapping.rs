@@ -6,6 +6,8 @@
 //! whoever comes there has to prove itself like everybody else.
 
 mod lease;
+#[cfg(target_os = "linux")]
+mod route;
 
 use crate::path::Switch;
 use lease::Lease;
@@ -34,7 +36,9 @@ pub enum MappingError {
     #[error("no router forwards a port: {0}; switch on PCP, NAT-PMP or UPnP there, or use a relay")]
     Refused(String),
     /// The socket is bound to an address to which no router could forward.
-    #[error("the socket listens at {address}, where no router can forward a port to; bind it to a real address, or to all")]
+    #[error(
+        "the socket listens at {address}, where no router can forward a port to; bind it to a real address, or to all"
+    )]
     Bound {
         /// Where it listens.
         address: SocketAddr,
@@ -183,14 +187,24 @@ pub(crate) struct Router {
     own: IpAddr,
 }
 
+/// The default router.
+#[cfg(target_os = "linux")]
+fn gateway() -> Result<std::net::Ipv4Addr, String> {
+    let table = std::fs::read_to_string("/proc/net/route").map_err(|error| error.to_string())?;
+    route::gateway(&table).ok_or_else(|| "there is no default route".into())
+}
+
+/// The default router.
+#[cfg(not(target_os = "linux"))]
+fn gateway() -> Result<std::net::Ipv4Addr, String> {
+    let gateway = netdev::get_default_gateway()?;
+    gateway.ipv4.first().copied().ok_or_else(|| "it has no IPv4 address".into())
+}
+
 /// Looks it up; the system may take milliseconds for that, so not on this thread.
 async fn router() -> Result<Router, MappingError> {
     let looked = tokio::task::spawn_blocking(|| {
-        let gateway = netdev::get_default_gateway().map_err(MappingError::NoRouter)?;
-        let at: IpAddr = match gateway.ipv4.first() {
-            Some(ip) => (*ip).into(),
-            None => return Err(MappingError::NoRouter("it has no IPv4 address".into())),
-        };
+        let at: IpAddr = gateway().map_err(MappingError::NoRouter)?.into();
         // Nothing is sent by that.
         let towards = || {
             let socket = std::net::UdpSocket::bind(("0.0.0.0", 0))?;

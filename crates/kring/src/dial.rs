@@ -6,8 +6,8 @@
 use crate::clock::wall;
 use crate::driver::{self, Established};
 use crate::endpoint::Common;
-use crate::find::Sought;
 use crate::event::End;
+use crate::find::Sought;
 use crate::media::Media;
 use crate::shared::Shared;
 use kring_core::call::{Call, EndedBy};
@@ -159,9 +159,9 @@ impl Target {
                     #[cfg(feature = "lan")]
                     sought.lan.push(secret.lan_key(&self.callee));
                     #[cfg(feature = "dht")]
-                    sought.dht.extend(
-                        kring_core::find::days(wall()).map(|day| secret.dht_key(&self.callee, day)),
-                    );
+                    sought
+                        .dht
+                        .extend(kring_core::find::days(wall()).map(|day| secret.dht_key(&self.callee, day)));
                 }
             }
         }

@@ -38,11 +38,14 @@ fn on_a_network_of_its_own(test: &str, inside: impl Future<Output = ()>) {
         Command::new("unshare").args([how, "sh", "-c", cards]).output().is_ok_and(|out| out.status.success())
     });
     let (Some(how), true) = (namespaces, made) else {
-        eprintln!("SKIPPED: no network namespace with cards can be made here; run it as root, or allow user namespaces");
+        eprintln!(
+            "SKIPPED: no network namespace with cards can be made here; run it as root, or allow user namespaces"
+        );
         return;
     };
     let me = std::env::current_exe().unwrap();
-    let status = Command::new("unshare").args([how, "sh", "-ec", script]).arg(me).arg(test).env(INSIDE, "1").status();
+    let status =
+        Command::new("unshare").args([how, "sh", "-ec", script]).arg(me).arg(test).env(INSIDE, "1").status();
     assert!(status.unwrap().success(), "see above");
 }
 

@@ -183,7 +183,9 @@ fn miniupnpd() -> Option<PathBuf> {
 #[test]
 fn a_port_by_upnp() {
     let (None, Some(program)) = (lab::missing(), miniupnpd()) else {
-        eprintln!("SKIPPED: expected network namespaces and miniupnpd, found not both, so nothing is known of UPnP");
+        eprintln!(
+            "SKIPPED: expected network namespaces and miniupnpd, found not both, so nothing is known of UPnP"
+        );
         return;
     };
     let folder = tempfile::tempdir().unwrap();

@@ -123,9 +123,11 @@ fn what_one_leaves_for_a_contact_only_that_contact_finds_and_reads() {
         let found = ben.dht_key(&who(1), 20_000);
         assert_eq!((found.place(), found.open(&value)), (left.place(), Ok(relay.clone())));
         assert_ne!(left.seal(&relay, &AwsLc).unwrap(), value, "the same is never sealed alike");
-        for other in
-            [ben.dht_key(&who(2), 20_000), ben.dht_key(&who(1), 20_001), contact_key(2).dht_key(&who(1), 20_000)]
-        {
+        for other in [
+            ben.dht_key(&who(2), 20_000),
+            ben.dht_key(&who(1), 20_001),
+            contact_key(2).dht_key(&who(1), 20_000),
+        ] {
             assert_ne!(other.place(), left.place());
             assert_eq!(other.open(&value), Err(NoRecord::Forged));
         }

@@ -4,7 +4,9 @@
 //! itself within [`LIFE`].
 
 use super::{MappingError, Router};
-use crab_nat::{InternetProtocol, MappingFailure, PortMapping, PortMappingOptions, PortMappingType, TimeoutConfig};
+use crab_nat::{
+    InternetProtocol, MappingFailure, PortMapping, PortMappingOptions, PortMappingType, TimeoutConfig,
+};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -177,7 +179,8 @@ impl Lease {
             By::Pcp(mapping) => mapping.renew().await.is_ok() && self.told().await,
             #[cfg(feature = "upnp")]
             By::Upnp(gateway) => {
-                let (udp, own) = (igd_next::PortMappingProtocol::UDP, SocketAddr::new(self.router.own, self.port.get()));
+                let (udp, own) =
+                    (igd_next::PortMappingProtocol::UDP, SocketAddr::new(self.router.own, self.port.get()));
                 let life = LIFE.as_secs() as u32;
                 match gateway.get_external_ip().await {
                     Ok(ip) => self.address.set_ip(ip),
