@@ -23,7 +23,7 @@ const LAYER: f64 = 2.0;
 /// Where sending again takes no longer than this, targets are so much higher.
 const QUICK: (Duration, f64) = (Duration::from_millis(40), 4.0);
 /// What of a picture's parts parity may take, on average: a part, and so much of the loss, times the length of bursts.
-const BUDGET: (f64, f64) = (0.2, 5.0);
+const BUDGET: (f64, f64) = (0.12, 6.0);
 /// The most of it for each part. There is only one part of parity for each (docs/protocol.md); beyond that the parts are sent twice.
 const MOST: usize = 2;
 /// The longest bursts, in packets, that are planned for.
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn parity_stays_within_its_budget() {
-        for (loss, most) in [(0.01, 0.25), (0.05, 0.45), (0.1, 0.7), (0.3, 1.7)] {
+        for (loss, most) in [(0.01, 0.18), (0.05, 0.42), (0.1, 0.72), (0.3, 1.92)] {
             for count in [1, 3, 7, 12] {
                 let mut p = protection(loss, 1.0);
                 let given: u32 = (0..500).map(|_| u32::from(p.parity(count, Class::Base))).sum();
