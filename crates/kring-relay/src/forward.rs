@@ -3,13 +3,14 @@
 //! Guarantee: for each datagram that comes at most one goes out, never longer than it; QUIC's go to QUIC, and what is
 //! neither is dropped. Nothing here waits: what the system does not take at once is lost, as on any link.
 
+use crate::batch::{Batch, Way};
 use crate::metrics::{Metrics, count};
 use crate::quic::Inbox;
+use crate::send::Sender;
 use crate::sessions::{Dropped, Place, Sessions, Table};
 use kring_net::relay::shim::{self, HEADER, Packet};
-use quinn::udp::{BATCH_SIZE, EcnCodepoint, RecvMeta, Transmit, UdpSocketState};
+use quinn::udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -18,10 +19,6 @@ use tokio::net::UdpSocket;
 
 /// The most that one read gives for one buffer: 64 datagrams of one sender, 64 KiB together.
 const BUFFER: usize = u16::MAX as usize;
-/// Ways that are put together at a time.
-const RUNS: usize = 16;
-/// The longest run, in bytes: what one IP packet holds, headers deducted.
-const RUN: usize = 65_000;
 /// QUIC's packets have this bit (RFC 9000, section 17); clients do not grease it.
 const QUIC_BIT: u8 = 0x40;
 
@@ -38,90 +35,25 @@ pub(crate) struct Forwarder {
     pub(crate) busy: Arc<AtomicU64>,
 }
 
-/// Datagrams to one place, all of one length but the last, which may be shorter.
-struct Run {
-    to: SocketAddr,
-    from: Option<IpAddr>,
-    ecn: Option<EcnCodepoint>,
-    segment: usize,
-    count: usize,
-    bytes: Vec<u8>,
-}
-
-/// What goes out at the end of a batch.
+/// What goes out next, and by what.
 struct Outgoing<'a> {
     forwarder: &'a Forwarder,
-    runs: Vec<Run>,
-    /// Buffers of runs that went out.
-    spare: Vec<Vec<u8>>,
-    most: usize,
-    packets: u64,
-    bytes: u64,
+    batch: Batch,
+    sender: Sender,
 }
 
 impl Outgoing<'_> {
-    /// Adds a datagram made of `head` and `tail`.
-    fn add(
-        &mut self,
-        to: SocketAddr,
-        from: Option<IpAddr>,
-        ecn: Option<EcnCodepoint>,
-        head: &[u8],
-        tail: &[u8],
-    ) {
-        let len = head.len() + tail.len();
-        self.packets += 1;
-        self.bytes += len as u64;
-        if let Some(at) = self.runs.iter().position(|run| run.to == to) {
-            let run = &mut self.runs[at];
-            let fits = run.from == from
-                && run.ecn == ecn
-                && len <= run.segment
-                && run.bytes.len() == run.count * run.segment
-                && run.count < self.most
-                && run.bytes.len() + len <= RUN;
-            if fits {
-                run.count += 1;
-                run.bytes.extend_from_slice(head);
-                run.bytes.extend_from_slice(tail);
-                return;
-            }
-            // In the order in which they came.
-            let run = self.runs.remove(at);
-            self.send(run);
-        } else if self.runs.len() == RUNS {
-            let run = self.runs.remove(0);
-            self.send(run);
-        }
-        let mut bytes = self.spare.pop().unwrap_or_default();
-        bytes.extend_from_slice(head);
-        bytes.extend_from_slice(tail);
-        self.runs.push(Run { to, from, ecn, segment: len, count: 1, bytes });
-    }
-
-    fn send(&mut self, mut run: Run) {
-        let transmit = Transmit {
-            destination: run.to,
-            ecn: run.ecn,
-            contents: &run.bytes,
-            segment_size: (run.count > 1).then_some(run.segment),
-            src_ip: run.from,
-        };
-        let sent = self.forwarder.state.send((&self.forwarder.socket).into(), &transmit);
-        if sent.is_err() {
-            self.forwarder.metrics.dropped_busy_total.fetch_add(run.count as u64, Ordering::Relaxed);
-        }
-        run.bytes.clear();
-        self.spare.push(run.bytes);
-    }
-
     fn flush(&mut self) {
-        while let Some(run) = self.runs.pop() {
-            self.send(run);
+        let (packets, bytes) = self.batch.size();
+        if packets == 0 {
+            return;
         }
+        let lost = self.sender.send(&self.forwarder.socket, &self.forwarder.state, &self.batch);
+        self.batch.clear();
         let metrics = &self.forwarder.metrics;
-        metrics.packets_total.fetch_add(std::mem::take(&mut self.packets), Ordering::Relaxed);
-        metrics.bytes_total.fetch_add(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+        metrics.dropped_busy_total.fetch_add(lost, Ordering::Relaxed);
+        metrics.packets_total.fetch_add(packets, Ordering::Relaxed);
+        metrics.bytes_total.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
@@ -130,14 +62,8 @@ impl Forwarder {
     pub(crate) async fn run(self) -> io::Result<()> {
         let mut storage = vec![0; BUFFER * BATCH_SIZE];
         let mut meta = [RecvMeta::default(); BATCH_SIZE];
-        let mut out = Outgoing {
-            forwarder: &self,
-            runs: Vec::with_capacity(RUNS),
-            spare: Vec::new(),
-            most: 1,
-            packets: 0,
-            bytes: 0,
-        };
+        let mut out =
+            Outgoing { forwarder: &self, batch: Batch::new(), sender: Sender::new(&self.state) };
         loop {
             self.socket.readable().await?;
             let began = Instant::now();
@@ -152,14 +78,15 @@ impl Forwarder {
                 });
                 match read {
                     Ok(count) => {
-                        // It shrinks to one if the network device turns out not to cut.
-                        out.most = self.state.max_gso_segments();
                         let table = self.sessions.table();
                         for (buffer, meta) in buffers.iter().zip(&meta[..count]) {
                             self.take(&table, &buffer[..meta.len], meta, now, &mut out);
                         }
                         drop(table);
-                        out.flush();
+                        // While there is more to read, more goes the same way.
+                        if count < BATCH_SIZE {
+                            out.flush();
+                        }
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     // What an earlier packet met (ICMP) is no reason to stop.
@@ -171,6 +98,8 @@ impl Forwarder {
                     break;
                 }
             }
+            out.flush();
+            now = Instant::now();
             self.busy.fetch_add(now.duration_since(began).as_nanos() as u64, Ordering::Relaxed);
         }
     }
@@ -186,11 +115,15 @@ impl Forwarder {
                         Ok((token, Place::Udp(to, local))) => {
                             let mut head = [shim::DATA; HEADER];
                             head[1..].copy_from_slice(&token.0.to_be_bytes());
-                            out.add(to, local, meta.ecn, &head, payload);
+                            if out.batch.is_full() {
+                                out.flush();
+                            }
+                            let way = Way { to, from: local, ecn: meta.ecn };
+                            out.batch.add(token.0, way, out.sender.most(), &head, payload);
                         }
                         Ok((token, Place::Tcp(_, queue))) => {
-                            out.packets += 1;
-                            out.bytes += datagram.len() as u64;
+                            self.metrics.packets_total.fetch_add(1, Ordering::Relaxed);
+                            self.metrics.bytes_total.fetch_add(datagram.len() as u64, Ordering::Relaxed);
                             if queue.try_send(shim::wrap(token, payload)).is_err() {
                                 count(&self.metrics.dropped_busy_total);
                             }

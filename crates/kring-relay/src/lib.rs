@@ -18,6 +18,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod batch;
 mod config;
 mod control;
 pub mod doctor;
@@ -28,6 +29,7 @@ mod metrics;
 mod quic;
 mod relay;
 mod rendezvous;
+mod send;
 mod sessions;
 mod shared;
 mod sockets;
