@@ -5,6 +5,7 @@
 
 use crate::batch::{Batch, Way};
 use crate::metrics::{Metrics, count};
+use crate::port::Port;
 use crate::quic::Inbox;
 use crate::send::Sender;
 use crate::sessions::{Dropped, Place, Sessions, Table};
@@ -13,18 +14,21 @@ use quinn::udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// The most that one read gives for one buffer: 64 datagrams of one sender, 64 KiB together.
 const BUFFER: usize = u16::MAX as usize;
+/// From so many packets a second on, the thread waits for some more before it looks: waking up costs as much as some packets do.
+const BUSY: f64 = 20_000.0;
+/// How long; it is what a packet then may wait here.
+const NAP: Duration = Duration::from_micros(100);
 /// QUIC's packets have this bit (RFC 9000, section 17); clients do not grease it.
 const QUIC_BIT: u8 = 0x40;
 
 /// One thread's socket, and what it needs.
 pub(crate) struct Forwarder {
-    pub(crate) socket: UdpSocket,
+    pub(crate) port: Port,
     pub(crate) state: UdpSocketState,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) metrics: Arc<Metrics>,
@@ -48,7 +52,7 @@ impl Outgoing<'_> {
         if packets == 0 {
             return;
         }
-        let lost = self.sender.send(&self.forwarder.socket, &self.forwarder.state, &self.batch);
+        let lost = self.sender.send(&self.forwarder.port, &self.forwarder.state, &self.batch);
         self.batch.clear();
         let metrics = &self.forwarder.metrics;
         metrics.dropped_busy_total.fetch_add(lost, Ordering::Relaxed);
@@ -58,26 +62,26 @@ impl Outgoing<'_> {
 }
 
 impl Forwarder {
-    /// Forwards until it is dropped.
-    pub(crate) async fn run(self) -> io::Result<()> {
+    /// Forwards until told to stop.
+    pub(crate) fn run(self, stopped: &watch::Receiver<bool>) -> io::Result<()> {
         let mut storage = vec![0; BUFFER * BATCH_SIZE];
         let mut meta = [RecvMeta::default(); BATCH_SIZE];
-        let mut out =
-            Outgoing { forwarder: &self, batch: Batch::new(), sender: Sender::new(&self.state) };
-        loop {
-            self.socket.readable().await?;
+        let mut out = Outgoing { forwarder: &self, batch: Batch::new(), sender: Sender::new(&self.state) };
+        let mut before = Instant::now();
+        while !*stopped.borrow() {
+            if !self.port.wait()? {
+                continue;
+            }
             let began = Instant::now();
-            let mut now = began;
+            let (mut now, mut packets) = (began, 0);
             loop {
                 let mut buffers: [IoSliceMut<'_>; BATCH_SIZE] = {
                     let mut chunks = storage.chunks_exact_mut(BUFFER);
                     std::array::from_fn(|_| IoSliceMut::new(chunks.next().expect("one for each")))
                 };
-                let read = self.socket.try_io(Interest::READABLE, || {
-                    self.state.recv((&self.socket).into(), &mut buffers, &mut meta)
-                });
-                match read {
+                match self.port.recv(&self.state, &mut buffers, &mut meta) {
                     Ok(count) => {
+                        packets += count;
                         let table = self.sessions.table();
                         for (buffer, meta) in buffers.iter().zip(&meta[..count]) {
                             self.take(&table, &buffer[..meta.len], meta, now, &mut out);
@@ -85,7 +89,7 @@ impl Forwarder {
                         drop(table);
                         // While there is more to read, more goes the same way.
                         if count < BATCH_SIZE {
-                            out.flush();
+                            break;
                         }
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -93,7 +97,7 @@ impl Forwarder {
                     Err(_) => {}
                 }
                 now = Instant::now();
-                // Others of this thread, such as the wish to stop, get their turn.
+                // Whether it has to stop is looked at now and then, and how busy it is is shown.
                 if now.duration_since(began).as_millis() >= 10 {
                     break;
                 }
@@ -101,7 +105,13 @@ impl Forwarder {
             out.flush();
             now = Instant::now();
             self.busy.fetch_add(now.duration_since(began).as_nanos() as u64, Ordering::Relaxed);
+            let busy = packets as f64 > BUSY * now.duration_since(before).as_secs_f64();
+            before = now;
+            if busy && packets < BATCH_SIZE {
+                std::thread::sleep(NAP);
+            }
         }
+        Ok(())
     }
 
     /// Takes what came in one buffer.
@@ -141,7 +151,7 @@ impl Forwarder {
                             segment_size: None,
                             src_ip: meta.dst_ip,
                         };
-                        let _ = self.state.send((&self.socket).into(), &transmit);
+                        let _ = self.state.send(self.port.as_ref(), &transmit);
                     }
                 }
                 Some(Packet::Bound(_)) | None => count(&self.metrics.dropped_garbage_total),

@@ -26,6 +26,7 @@ mod forward;
 mod key;
 mod limits;
 mod metrics;
+mod port;
 mod quic;
 mod relay;
 mod rendezvous;

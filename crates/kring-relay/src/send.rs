@@ -3,8 +3,8 @@
 //! Guarantee: nothing waits; what the system does not take at once is lost, and counted. What goes one way stays in order.
 
 use crate::batch::Batch;
+use crate::port::Port;
 use quinn::udp::UdpSocketState;
-use tokio::net::UdpSocket;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::Sender;
@@ -15,7 +15,7 @@ pub(crate) use other::Sender;
 /// cuts (UDP GSO).
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{Batch, UdpSocket, UdpSocketState};
+    use super::{Batch, Port, UdpSocketState};
     use crate::batch::{Run, Way};
     use nix::cmsg_space;
     use nix::errno::Errno;
@@ -24,7 +24,6 @@ mod linux {
     use std::collections::HashMap;
     use std::io::IoSlice;
     use std::net::IpAddr;
-    use std::os::fd::AsRawFd;
 
     /// Messages of one call.
     const TOGETHER: usize = 128;
@@ -34,7 +33,7 @@ mod linux {
         /// By the room that their control messages take.
         headers: HashMap<usize, MultiHeaders<SockaddrStorage>>,
         addresses: Vec<Option<SockaddrStorage>>,
-        order: Vec<usize>,
+        order: Vec<(Kind, usize)>,
         /// The most datagrams of a run; 1 if the system turns out not to cut.
         most: usize,
     }
@@ -84,7 +83,8 @@ mod linux {
             let (v4, v6) = match self.from {
                 Some(IpAddr::V4(ip)) => {
                     let source = in_addr { s_addr: u32::from(ip).to_be() };
-                    let info = in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: source, ipi_addr: in_addr { s_addr: 0 } };
+                    let info =
+                        in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: source, ipi_addr: in_addr { s_addr: 0 } };
                     (Some(info), None)
                 }
                 Some(IpAddr::V6(ip)) => {
@@ -126,37 +126,40 @@ mod linux {
         }
 
         /// Sends all; how many datagrams were lost.
-        pub(crate) fn send(&mut self, socket: &UdpSocket, _: &UdpSocketState, batch: &Batch) -> u64 {
-            let runs = batch.runs();
+        pub(crate) fn send(&mut self, port: &Port, _: &UdpSocketState, batch: &Batch) -> u64 {
             let mut order = std::mem::take(&mut self.order);
             order.clear();
-            order.extend(0..runs.len());
-            order.sort_by_key(|&run| Kind::of(&runs[run]));
+            order.extend(batch.runs().iter().enumerate().map(|(number, run)| (Kind::of(run), number)));
+            // Mostly they are all of one kind.
+            if !order.is_sorted() {
+                order.sort_unstable();
+            }
             let mut lost = 0;
-            for alike in order.chunk_by(|a, b| Kind::of(&runs[*a]) == Kind::of(&runs[*b])) {
-                let kind = Kind::of(&runs[alike[0]]);
+            for alike in order.chunk_by(|(a, _), (b, _)| a == b) {
                 for together in alike.chunks(TOGETHER) {
-                    lost += self.send_alike(socket, kind, batch, together);
+                    lost += self.send_alike(port, batch, together);
                 }
             }
             self.order = order;
             lost
         }
 
-        fn send_alike(&mut self, socket: &UdpSocket, kind: Kind, batch: &Batch, alike: &[usize]) -> u64 {
-            let runs = batch.runs();
+        fn send_alike(&mut self, port: &Port, batch: &Batch, alike: &[(Kind, usize)]) -> u64 {
+            let (runs, kind) = (batch.runs(), alike[0].0);
             let mut bytes = Vec::with_capacity(alike.len());
             let ends: Vec<usize> = alike
                 .iter()
-                .map(|&run| {
+                .map(|&(_, run)| {
                     bytes.extend(batch.pieces(&runs[run]).map(IoSlice::new));
                     bytes.len()
                 })
                 .collect();
             let begins = std::iter::once(0).chain(ends.iter().copied());
-            let messages: Vec<&[IoSlice<'_>]> = begins.zip(&ends).map(|(from, &to)| &bytes[from..to]).collect();
+            let messages: Vec<&[IoSlice<'_>]> =
+                begins.zip(&ends).map(|(from, &to)| &bytes[from..to]).collect();
             self.addresses.clear();
-            self.addresses.extend(alike.iter().map(|&run| Some(SockaddrStorage::from(runs[run].way.to))));
+            self.addresses
+                .extend(alike.iter().map(|&(_, run)| Some(SockaddrStorage::from(runs[run].way.to))));
 
             let room = kind.room();
             let headers = self.headers.entry(room).or_insert_with(|| {
@@ -167,20 +170,21 @@ mod linux {
                 let sent = kind.with(|control| {
                     let (messages, addresses) = (&messages[at..], &self.addresses[at..]);
                     let flags = MsgFlags::MSG_DONTWAIT;
-                    sendmmsg(socket.as_raw_fd(), headers, messages, addresses, control, flags).map(Iterator::count)
+                    sendmmsg(port.fd(), headers, messages, addresses, control, flags).map(Iterator::count)
                 });
                 match sent {
                     Ok(sent) => at += sent.max(1),
                     Err(Errno::EINTR) => {}
                     Err(Errno::EAGAIN) => {
-                        return lost + alike[at..].iter().map(|&run| runs[run].count as u64).sum::<u64>();
+                        return lost
+                            + alike[at..].iter().map(|&(_, run)| runs[run].count as u64).sum::<u64>();
                     }
                     // It is about the first; the others have their try.
                     Err(error) => {
                         if kind.segment > 0 && matches!(error, Errno::EIO | Errno::EINVAL) {
                             self.most = 1;
                         }
-                        lost += runs[alike[at]].count as u64;
+                        lost += runs[alike[at].1].count as u64;
                         at += 1;
                     }
                 }
@@ -193,7 +197,7 @@ mod linux {
 /// Elsewhere: a call for each run, or for each datagram where the system can't cut.
 #[cfg(not(target_os = "linux"))]
 mod other {
-    use super::{Batch, UdpSocket, UdpSocketState};
+    use super::{Batch, Port, UdpSocketState};
     use quinn::udp::Transmit;
 
     /// Sends batches.
@@ -214,7 +218,7 @@ mod other {
         }
 
         /// Sends all; how many datagrams were lost.
-        pub(crate) fn send(&mut self, socket: &UdpSocket, state: &UdpSocketState, batch: &Batch) -> u64 {
+        pub(crate) fn send(&mut self, port: &Port, state: &UdpSocketState, batch: &Batch) -> u64 {
             let mut lost = 0;
             for run in batch.runs() {
                 self.bytes.clear();
@@ -226,7 +230,7 @@ mod other {
                     segment_size: (run.count > 1).then_some(run.segment),
                     src_ip: run.way.from,
                 };
-                if state.send(socket.into(), &transmit).is_err() {
+                if state.send(port.as_ref(), &transmit).is_err() {
                     lost += run.count as u64;
                 }
             }

@@ -101,7 +101,13 @@ impl Traffic {
         let mut took = std::mem::take(&mut *self.took[phase].lock().expect("no thread panics"));
         took.sort_unstable();
         let at = |share: f64| f64::from(took[((took.len() - 1) as f64 * share) as usize]) / 1e3;
-        Measured { rate: sent as f64 / passed, sent, lost: sent - took.len() as u64, median: at(0.5), p99: at(0.99) }
+        Measured {
+            rate: sent as f64 / passed,
+            sent,
+            lost: sent - took.len() as u64,
+            median: at(0.5),
+            p99: at(0.99),
+        }
     }
 }
 
@@ -145,8 +151,8 @@ struct Dialling<'a> {
     /// What the relay answers to the far sides.
     answers: Receiver<Vec<u8>>,
     tries: usize,
-    /// Caller, callee, the callee's events and mailbox; the last are those who dial now.
-    clients: Vec<(Client, Client, Events, MailboxKey)>,
+    /// Caller and callee, what they are told, and the callee's mailbox; the last are those who dial now.
+    clients: Vec<([Client; 2], [Events; 2], MailboxKey)>,
 }
 
 impl Dialling<'_> {
@@ -156,16 +162,16 @@ impl Dialling<'_> {
         const EACH: usize = 64;
         if self.tries.is_multiple_of(EACH) {
             let clients = self.runtime.block_on(async {
-                let (caller, _) = client(&self.endpoint, self.relay).await;
+                let (caller, told) = client(&self.endpoint, self.relay).await;
                 let (callee, events) = client(&self.endpoint, self.relay).await;
                 let key = MailboxKey::generate().expect("randomness");
                 callee.listen(&key).await.expect("it listens");
-                (caller, callee, events, key)
+                ([caller, callee], [told, events], key)
             });
             self.clients.push(clients);
         }
         self.tries += 1;
-        let (caller, _, events, key) = self.clients.last_mut().expect("there are some");
+        let ([caller, _], [_, events], key) = self.clients.last_mut().expect("there are some");
         let near = match self.runtime.block_on(caller.dial(key.mailbox())) {
             Ok(near) => near,
             Err(RequestError::Refused(refused)) => return Err(refused),

@@ -165,7 +165,10 @@ pub(crate) fn run(runtime: &tokio::runtime::Runtime) {
         let ratio = theirs.map_or(f64::NAN, |theirs| ours.0 / theirs.0);
         println!(
             "{count} senders, {} B, {burst} in one go: kring-relay {}, coturn {coturn}, ratio {ratio:.2}; bare {}, which is {:.2} of coturn",
-            payload.len(), text(ours), text(bare), theirs.map_or(f64::NAN, |theirs| bare.0 / theirs.0),
+            payload.len(),
+            text(ours),
+            text(bare),
+            theirs.map_or(f64::NAN, |theirs| bare.0 / theirs.0),
         );
     }
 }

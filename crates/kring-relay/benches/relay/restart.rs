@@ -88,15 +88,22 @@ pub(crate) async fn run(count: usize) {
     }
     listening(free, count).await;
     let each = server.cpu() * 1e3 / count as f64;
-    println!("{count} clients listen after {:.1} s; {each:.2} ms of the relay's processor time for each", begun.elapsed().as_secs_f64());
+    println!(
+        "{count} clients listen after {:.1} s; {each:.2} ms of the relay's processor time for each",
+        begun.elapsed().as_secs_f64()
+    );
     // A round of pings, so that theirs are spread as they are later.
     tokio::time::sleep(Duration::from_secs(10)).await;
     drop(server);
     let (server, _) = relay(folder.path(), address, free);
     let [half, most, all] = listening(free, count).await;
-    println!("killed and started again: half listen after {half:.1} s, 99 % after {most:.1} s, all after {all:.1} s");
+    println!(
+        "killed and started again: half listen after {half:.1} s, 99 % after {most:.1} s, all after {all:.1} s"
+    );
     let each = server.cpu() * 1e3 / count as f64;
     let (quic, tcp) = (metric(free, "clients_quic_total"), metric(free, "clients_tcp_total"));
-    println!("{each:.2} ms of the relay's processor time for each; {quic} connected over QUIC, {tcp} over TCP");
+    println!(
+        "{each:.2} ms of the relay's processor time for each; {quic} connected over QUIC, {tcp} over TCP"
+    );
     drop(stations);
 }
