@@ -7,7 +7,7 @@
 //!
 //! The servers are processes of their own. Linux only: it reads /proc.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 #[path = "relay/bare.rs"]
 mod bare;
