@@ -5,6 +5,7 @@
 //! ([`Connection::exporter`]) that are the same at both ends only if nobody ends TLS in between.
 #![forbid(unsafe_code)]
 
+mod connection_id;
 mod header;
 pub mod path;
 pub mod relay;
@@ -220,9 +221,9 @@ impl Endpoint {
         transport::bound(&mut server).transport_config(transport(1)?);
         let client_crypto = QuicClientConfig::with_initial(Arc::new(client_tls), initial);
         let mut client = ClientConfig::new(Arc::new(client_crypto.map_err(|_| tls::no_initial_suite())?));
-        client.transport_config(transport(0)?);
+        client.transport_config(transport(0)?).initial_dst_cid_provider(Arc::new(connection_id::first));
 
-        endpoint.grease_quic_bit(false);
+        endpoint.grease_quic_bit(false).cid_generator(|| Box::new(connection_id::Random));
         let runtime = Arc::new(TokioRuntime);
         let (socket, switch) = PathSocket::over(socket);
         let (socket, set_ups) = RepeatingSocket::over(socket);

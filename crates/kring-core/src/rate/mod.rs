@@ -48,7 +48,7 @@ pub const MIN_RATE: f64 = 20_000.0;
 /// What is assumed of a link of which nothing is known, in bit/s.
 pub const START_RATE: f64 = 300_000.0;
 /// IPv4, UDP and QUIC around each datagram, in bytes.
-pub const OVERHEAD: u32 = 28 + 30;
+pub const OVERHEAD: u32 = 28 + 26;
 /// Packets that are overtaken by so much count, for voice, as so much loss: two copies.
 const LATE: (Duration, f64) = (Duration::from_millis(25), 0.03);
 /// So many reports come more often than later ones.
@@ -68,8 +68,9 @@ const DECREASE: f64 = 0.88;
 /// Or so much, where delays vary by more than so many ms by themselves.
 const FALSE_ALARM: f64 = 0.95;
 const NOISY: f64 = 18.0;
-/// Growth where the capacity is unknown, a second.
+/// Growth where the capacity is unknown, a second; and where no probe can find it (below [`PROBED`]).
 const GROWTH: f64 = 0.10;
+const GROWTH_THIN: f64 = 0.25;
 /// And where it is known to be far above.
 const GROWTH_BELOW: f64 = 0.60;
 /// Where it is known: the queue that is aimed at, in ms and in packets of full size; and how fast the rate goes there, a
@@ -77,8 +78,9 @@ const GROWTH_BELOW: f64 = 0.60;
 const CRUISE: (f64, f64) = (1.0, 0.6);
 const CRUISE_UP: (f64, f64) = (34_000.0, 0.10);
 const CRUISE_DOWN: f64 = 0.60;
-/// The time in which a queue is to be drained, in ms.
-const DRAIN: f64 = 250.0;
+/// The time in which a queue is to be drained, in ms; and at most so many times as long on thin links, where voice alone
+/// would have to make room.
+const DRAIN: (f64, f64) = (250.0, 4.0);
 /// A queue that was told of is drained after so long and a round trip.
 const DRAINING: Duration = Duration::from_millis(500);
 /// The wait for an answer is three of the usual intervals of reports, and in s at least and at most so long.
@@ -424,7 +426,8 @@ impl RateControl {
     }
 
     fn grow(&mut self, now: Time) {
-        let passed = now.since(self.grown).min(Duration::from_millis(300)).as_secs_f64();
+        let longest = (self.reports_apart * 3 / 2).max(Duration::from_millis(300));
+        let passed = now.since(self.grown).min(longest).as_secs_f64();
         self.grown = now;
         let known = self
             .capacity
@@ -436,7 +439,11 @@ impl RateControl {
         if waiting || self.is_app_limited() || self.trend.usage() != Usage::Normal {
             return;
         }
-        let growth = if self.known_room().is_some() { GROWTH_BELOW } else { GROWTH };
+        let growth = match self.known_room() {
+            Some(_) => GROWTH_BELOW,
+            None if self.capacity.is_none() && self.estimate < PROBED => GROWTH_THIN,
+            None => GROWTH,
+        };
         let step = growth * self.estimate * passed;
         // What has never been tried is not known.
         let tried = self.delivered.rate().map(|rate| rate / (1.0 - self.loss.recent().min(0.5)));
@@ -602,7 +609,8 @@ impl RateControl {
     fn target_exact(&self) -> f64 {
         let noise = 8.0 + self.packet_time().min(60.0) + self.noise() / 3.0;
         let excess = (self.queue.least_within(100) - noise).max(0.0);
-        let drain = (1.0 - excess / DRAIN).max(0.1);
+        let within = DRAIN.0 * (PROBED / self.estimate).powi(2).clamp(1.0, DRAIN.1);
+        let drain = (1.0 - excess / within).max(0.1);
         let dip = if self.dipped { DIPPED } else { 1.0 };
         (self.estimate.min(self.most) * drain * dip).max(MIN_RATE)
     }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::bundle::Copies;
 use crate::time::Time;
 
-/// What one packet costs beyond its body, in bytes: 28 of IP and UDP, 30 of QUIC, 6 of the hop, up to 5 each of frame
+/// What one packet costs beyond its body, in bytes: 28 of IP and UDP, 26 of QUIC, 6 of the hop, up to 5 each of frame
 /// and SFrame header, 7 of the frame's info and 16 of its tag.
-pub const PACKET_OVERHEAD: usize = 97;
+pub const PACKET_OVERHEAD: usize = 93;
 
 /// The choices of frame length in ms, with the least codec rate in bit/s for which each is worth its headers, and the
 /// rate beyond which more is of no use.
