@@ -82,6 +82,11 @@ async fn packets_of_another_call_are_heard_by_nobody() {
         calls.push((ann, ben, call, answered, ear));
     }
     let heard = |n: usize, hertz| calls[n].4.share_of(hertz, 500);
-    eventually("each hears their own", || heard(0, 440.0) > 0.9 && heard(1, 930.0) > 0.9).await;
+    let own = || heard(0, 440.0) > 0.9 && heard(1, 930.0) > 0.9;
+    eventually("each hears their own", own).await;
+    relay.state.lock().unwrap().swapping = true;
+    let before = relay.packets();
+    eventually("packets are swapped", || relay.packets() > before + 100).await;
+    eventually("each still hears their own", own).await;
     assert!(heard(0, 930.0) < 0.01 && heard(1, 440.0) < 0.01);
 }

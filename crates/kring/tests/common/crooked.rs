@@ -11,7 +11,6 @@ use kring_net::relay::{Mailbox, Resume, SessionSecret, Token};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_rustls::TlsAcceptor;
@@ -29,7 +28,7 @@ pub enum Mischief {
     Damages,
     /// Some packets come late, some twice, some never.
     Shuffles,
-    /// Each call's packets go to the other call as well.
+    /// Each call's packets go to the other call as well, once told to.
     Swaps,
 }
 
@@ -48,6 +47,7 @@ pub struct State {
     sides: HashMap<u64, Side>,
     /// Packets so far, and one that is held back.
     pub count: usize,
+    pub swapping: bool,
     /// All that came over its connections, opened: class and body.
     pub seen: Vec<(u8, Vec<u8>)>,
     held: Option<(Token, Vec<u8>)>,
@@ -87,6 +87,9 @@ impl State {
             },
             Mischief::Swaps => {
                 self.give(other, payload);
+                if !self.swapping {
+                    return;
+                }
                 let strangers = self.sides.keys().filter(|&&token| token != other.0 && token != from.0);
                 strangers.for_each(|&token| self.give(Token(token), payload));
             }
