@@ -68,14 +68,17 @@ const DECREASE: f64 = 0.88;
 /// Or so much, where delays vary by more than so many ms by themselves.
 const FALSE_ALARM: f64 = 0.95;
 const NOISY: f64 = 18.0;
+/// On a thin link what the set-up left in the queue takes its part of what passes for so long.
+const SETTING_UP: Duration = Duration::from_secs(3);
 /// Growth where the capacity is unknown, a second; and where no probe can find it (below [`PROBED`]).
 const GROWTH: f64 = 0.10;
 const GROWTH_THIN: f64 = 0.25;
 /// And where it is known to be far above.
 const GROWTH_BELOW: f64 = 0.60;
-/// Where it is known: the queue that is aimed at, in ms and in packets of full size; and how fast the rate goes there, a
-/// second: up by so many bit/s, and at most so much of it; down by so much of it. So calls that share a bottleneck converge.
-const CRUISE: (f64, f64) = (1.0, 0.6);
+/// Where it is known: the queue that is aimed at, in ms and in packets of full size, and in ms at most; and how fast the rate
+/// goes there, a second: up by so many bit/s, and at most so much of it; down by so much of it. So calls that share a
+/// bottleneck converge.
+const CRUISE: (f64, f64, f64) = (1.0, 0.6, 30.0);
 const CRUISE_UP: (f64, f64) = (34_000.0, 0.10);
 const CRUISE_DOWN: f64 = 0.60;
 /// The time in which a queue is to be drained, in ms; and at most so many times as long on thin links, where voice alone
@@ -147,6 +150,8 @@ pub struct RateControl {
     capacity: Option<(f64, f64)>,
     /// When the link last was full.
     full: Time,
+    /// When a queue last stood, of whatever cause.
+    stood: Option<Time>,
     loss_limit: Option<f64>,
     round_trip: Option<Duration>,
     /// The last report, and the last overuse.
@@ -192,6 +197,7 @@ impl RateControl {
             most,
             capacity: None,
             full: now,
+            stood: None,
             loss_limit: None,
             round_trip: None,
             heard: None,
@@ -289,6 +295,9 @@ impl RateControl {
             self.delivered.add(packet.arrival, packet.size);
             self.prober.received(packet, self.queue.waited(delay));
         }
+        if self.queue.least_within(100) > 10.0 + self.packet_time().min(60.0) + self.noise() / 3.0 {
+            self.stood = Some(now);
+        }
         let mut observed = false;
         self.loss.regain(news.regained);
         for packet in judged.iter().filter(|packet| here(packet.sent)) {
@@ -353,7 +362,10 @@ impl RateControl {
             // one burst may have been lucky.
             let beyond = |(mean, _)| shown.passed || shown.rate > 1.5 * mean;
             let higher = shown.rate > self.estimate * 1.1 && !self.is_overused();
-            let first = self.capacity.is_none() && self.thawed.is_none() && self.estimate < 1.5 * START_RATE;
+            // Where a queue stood lately the link is narrow, and a burst that says otherwise met a busy receiver.
+            let narrow = self.stood.is_some_and(|at| now.since(at) < FULL);
+            let unknown = self.capacity.is_none() && self.thawed.is_none() && !narrow;
+            let first = unknown && self.estimate < 1.5 * START_RATE;
             let leap = !first && (shown.rate > 1.6 * self.estimate || self.capacity.is_some());
             let more = higher && self.capacity.is_none_or(beyond);
             let rate = if more && leap { self.prober.confirmed(now, shown.rate) } else { Some(shown.rate) };
@@ -404,7 +416,9 @@ impl RateControl {
 
     fn decrease(&mut self, now: Time) {
         let delivered = self.delivered.recent().unwrap_or(self.estimate * 0.5);
-        self.learn(now, delivered);
+        if self.estimate >= PROBED || now.since(self.changed) > SETTING_UP {
+            self.learn(now, delivered);
+        }
         // Never up: what was in the queue may come in a rush.
         // Where delays vary much by themselves it may be a false alarm.
         let decrease = if self.noise() > NOISY { FALSE_ALARM } else { DECREASE };
@@ -441,7 +455,9 @@ impl RateControl {
         }
         let growth = match self.known_room() {
             Some(_) => GROWTH_BELOW,
-            None if self.capacity.is_none() && self.estimate < PROBED => GROWTH_THIN,
+            None if self.capacity.is_none() && self.estimate < PROBED => {
+                GROWTH_THIN * (1.0 - self.queue.least_within(100) / CRUISE.2).max(0.0)
+            }
             None => GROWTH,
         };
         let step = growth * self.estimate * passed;
@@ -461,7 +477,7 @@ impl RateControl {
     /// at more of a queue and so gains on who sends more.
     fn cruise(&mut self, passed: f64) {
         let packet = self.packet_time();
-        let aim = CRUISE.0 + CRUISE.1 * packet * (packet / 20.0).powf(1.5);
+        let aim = (CRUISE.0 + CRUISE.1 * packet * (packet / 20.0).powf(1.5)).min(CRUISE.2);
         let waits = (self.queue.least_within(100) - self.noise()).max(0.0);
         let off = ((aim - waits) / aim).clamp(-1.0, 1.0);
         if off > 0.0 && !self.is_app_limited() {
@@ -567,6 +583,7 @@ impl RateControl {
         self.loss.reset();
         self.loss_limit = None;
         self.capacity = None;
+        self.stood = None;
         self.round_trip = None;
         self.estimate = self.estimate.min(START_RATE);
     }
