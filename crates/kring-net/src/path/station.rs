@@ -22,6 +22,8 @@ use zeroize::Zeroizing;
 
 /// How long UDP is waited for before TCP is tried beside it.
 const TCP_AFTER: Duration = Duration::from_millis(350);
+/// The same where nobody waits for it: of all that come back to a relay that was gone, none shall come twice because it is slow.
+const TCP_AFTER_LOSS: Duration = Duration::from_secs(3);
 /// How long an attempt to connect may take.
 const CONNECT: Duration = Duration::from_secs(8);
 /// How long somebody who dials waits for the relay.
@@ -254,7 +256,7 @@ impl Inner {
         links.iter().filter_map(Weak::upgrade).map(Link).collect()
     }
 
-    async fn connect(&self) -> Result<(Client, Events, Option<Packets>), String> {
+    async fn connect(&self, tcp_after: Duration) -> Result<(Client, Events, Option<Packets>), String> {
         let addresses = resolve(&self.relay).await.map_err(|error| error.to_string())?;
         let v6 = self.endpoint.switch().is_v6();
         let fits = |address: &&SocketAddr| address.is_ipv4() || v6;
@@ -263,7 +265,7 @@ impl Inner {
         let pin = self.relay.pin();
         let udp = Client::connect(&self.endpoint, address, pin);
         let tcp = async {
-            sleep(TCP_AFTER).await;
+            sleep(tcp_after).await;
             Client::connect_tcp(address, pin).await
         };
         tokio::pin!(udp, tcp);
@@ -288,8 +290,11 @@ impl Inner {
 /// Connects again and again.
 async fn stay(inner: Arc<Inner>) {
     let mut backoff = Backoff::default();
+    let mut awaited = true;
     loop {
-        let connected = timeout(CONNECT, inner.connect()).await;
+        let tcp_after = if awaited || !inner.live().is_empty() { TCP_AFTER } else { TCP_AFTER_LOSS };
+        let connected = timeout(CONNECT, inner.connect(tcp_after)).await;
+        awaited = false;
         match connected.unwrap_or_else(|_| Err(format!("the relay {} does not answer", inner.relay))) {
             Ok((client, events, packets)) => {
                 backoff.worked();
