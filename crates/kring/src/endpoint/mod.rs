@@ -266,6 +266,7 @@ impl Endpoint {
     pub async fn close(&self) {
         self.inner.accepting.abort();
         self.common().standing.clear();
+        let _ = timeout(Duration::from_secs(1), self.common().relays.release()).await;
         self.common().net.close(Reason::GoingAway.code());
         let _ = timeout(Duration::from_secs(1), self.common().net.wait_idle()).await;
     }
