@@ -61,7 +61,7 @@ async fn relay(ip: &str) -> Outcome {
 }
 
 async fn endpoint(relay: &str) -> Result<Endpoint, Box<dyn Error>> {
-    let url: RelayUrl = format!("https://{relay}:{HTTPS}").parse()?;
+    let url: RelayUrl = format!("https://{}", SocketAddr::new(relay.parse()?, HTTPS)).parse()?;
     let map: RelayMap = RelayConfig::new(url, Some(RelayQuicConfig::new(OBSERVES))).into();
     let builder = Endpoint::builder(presets::Minimal)
         .alpns(vec![ALPN.to_vec()])

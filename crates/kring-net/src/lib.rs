@@ -282,6 +282,18 @@ impl Endpoint {
         Station::new(self, relay)
     }
 
+    /// Where relays see this endpoint's packets come from.
+    #[must_use]
+    pub fn seen_at(&self) -> Vec<SocketAddr> {
+        let at_home = self.local_addr().is_ok_and(|own| own.ip().is_loopback());
+        let seen = self.switch.seen();
+        let seen = seen.borrow();
+        seen.iter()
+            .map(|(_, address)| *address)
+            .filter(|address| path::is_usable(*address, at_home))
+            .collect()
+    }
+
     /// Looks after the ways of a connection: under `own` credentials, deciding between ways if `controlling`, which one side has to
     /// be; with anything but the relay only if `direct`. Has to be called within a tokio runtime.
     #[must_use]

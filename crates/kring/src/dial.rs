@@ -20,7 +20,7 @@ use kring_core::verify::Pin;
 use kring_net::path::Link;
 use kring_net::{Closed, Connection};
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,7 +28,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// How long each further address waits for the ones before it (RFC 8305, section 5, has 250 ms; a call is urgent).
+/// How long each further address waits for the ones before it of its kind, private or public, which do not compete for one wire
+/// (RFC 8305, section 5, has 250 ms; a call is urgent).
 const STAGGER: Duration = Duration::from_millis(150);
 /// How long an address may take to answer.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -262,6 +263,14 @@ async fn shake_in_time(
     })
 }
 
+/// Whether that is an address of a network of somebody's own (RFC 1918, RFC 4193, RFC 3927).
+fn is_private(address: &SocketAddr) -> bool {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
+    }
+}
+
 /// A session with a ticket's relay that is asked for once, whether the call begins over it or falls back on it.
 pub(crate) struct RelayDial {
     hint: RelayHint,
@@ -312,11 +321,17 @@ async fn connect(
         Place::At(_) => None,
     });
     let mut attempts = JoinSet::new();
-    let mut addresses = 0;
+    let mut addresses = [0; 2];
     for place in places.iter().cloned() {
         let common = common.clone();
-        let after = STAGGER * addresses;
-        addresses += u32::from(matches!(place, Place::At(_)));
+        let after = match &place {
+            Place::At(address) => {
+                let before = &mut addresses[usize::from(is_private(address))];
+                *before += 1;
+                STAGGER * (*before - 1)
+            }
+            Place::Through(_) => Duration::ZERO,
+        };
         let session = relay.as_ref().map(|relay| (relay.session.clone(), relay.used.clone()));
         attempts.spawn(async move {
             let connecting = async {

@@ -189,7 +189,10 @@ fn ms(time: Option<f64>) -> String {
 fn show((a, b): (&str, &str), outcome: &Outcome) {
     let way = if outcome.relayed { "relayed" } else { "direct" };
     let [caller, callee] = outcome.heard.map(ms);
-    let direct = ms(outcome.direct.filter(|_| !outcome.relayed));
+    let direct = match outcome.direct.filter(|_| !outcome.relayed) {
+        Some(0.0) => "at once".to_owned(),
+        other => ms(other),
+    };
     let concealed = outcome.concealed[0] + outcome.concealed[1];
     print!(
         "| {a} | {b} | {way} | {:.0} | {caller} | {callee} | {direct} | {concealed:.0} |",

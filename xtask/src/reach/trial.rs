@@ -35,7 +35,7 @@ pub(crate) struct Outcome {
     pub(crate) connected: f64,
     /// The first sound of the other is heard, by the caller and by the callee.
     pub(crate) heard: [Option<f64>; 2],
-    /// Packets go directly.
+    /// Packets go directly; 0 if all do.
     pub(crate) direct: Option<f64>,
     /// How they go in the end.
     pub(crate) relayed: bool,
@@ -195,7 +195,8 @@ pub(crate) fn call(programs: &Programs, a: Nat, b: Nat, folder: &Path) -> Result
     let relayed = talk.stats("a").last().is_some_and(|line| line["path"] == "relayed");
     let direct = match moved {
         Some(line) if line["path"] == "direct" => Some(time(line) - dialled),
-        _ => (!relayed).then_some(connected),
+        // From its first packet on.
+        _ => (!relayed).then_some(0.0),
     };
     let concealed = [("a", &talk.caller), ("b", &talk.callee)].map(|(side, program)| {
         let (stats, lines) = (talk.stats(side), program.lines());

@@ -274,7 +274,7 @@ fn add(
 }
 
 /// Whether a check may go there. A peer could name anything; what it names gets a few small packets.
-fn is_usable(address: SocketAddr, at_home: bool) -> bool {
+pub(crate) fn is_usable(address: SocketAddr, at_home: bool) -> bool {
     let ip = address.ip().to_canonical();
     let nowhere = ip.is_multicast() || ip.is_unspecified() || is_name(&address) || address.port() == 0;
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());

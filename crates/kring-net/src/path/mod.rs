@@ -25,6 +25,7 @@ mod socket;
 mod station;
 mod table;
 
+pub(crate) use agent::is_usable;
 pub use agent::{Candidate, CandidateKind, Credentials};
 pub use paths::{PathEvent, PathKind, Paths};
 pub use station::{Link, Station, StationError};

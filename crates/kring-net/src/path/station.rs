@@ -5,6 +5,7 @@
 
 use super::link::{self, Lane};
 use super::socket::Switch;
+use crate::relay::Way;
 use crate::relay::message::Resume;
 use crate::relay::{
     Backoff, Client, Event, Events, Mailbox, MailboxKey, Packets, RelayAddress, RequestError, Session, Token,
@@ -20,14 +21,17 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use zeroize::Zeroizing;
 
-/// How long UDP is waited for before TCP is tried beside it.
-const TCP_AFTER: Duration = Duration::from_millis(350);
+/// How long UDP is waited for before TCP is tried beside it: where UDP does not get through that is heard as delay, and where it is only
+/// late, packets go by it later.
+const TCP_AFTER: Duration = Duration::from_millis(60);
 /// How long an attempt to connect may take.
 const CONNECT: Duration = Duration::from_secs(8);
 /// How long somebody who dials waits for the relay.
 const DIAL: Duration = Duration::from_secs(10);
 /// How long a session is kept after its last use: for the last words of the connection that ran over it.
 const LINGER: Duration = Duration::from_secs(3);
+/// How long a relay's word on where it sees this side is waited for.
+const OBSERVED: Duration = Duration::from_millis(500);
 /// The first attempt to come back, where calls hang on it, is made within so long.
 const URGENT: Duration = Duration::from_millis(300);
 /// How often it is tried again to listen where that was refused, or where somebody else with a right to it listened.
@@ -226,12 +230,19 @@ impl Station {
         self.inner.listens.notify_one();
     }
 
-    /// Waits until the relay is reached, or an attempt has failed.
+    /// Waits until the relay is reached and has said where it sees this side, or an attempt has failed.
     ///
     /// # Errors
     /// A [`StationError`].
     pub async fn reached(&self) -> Result<(), StationError> {
-        self.client().await.map(drop)
+        let client = self.client().await?;
+        if client.way() == Way::Udp {
+            let mut seen = self.inner.endpoint.switch().seen();
+            let told = seen.wait_for(|seen| seen.iter().any(|(relay, _)| *relay == client.relay()));
+            // One that does not say so serves all the same.
+            let _ = timeout(OBSERVED, told).await;
+        }
+        Ok(())
     }
 
     /// Gives the sessions of calls that are over back at once, for a program that ends: the relay would wait for their silence, for
