@@ -17,16 +17,19 @@ use kring_core::mailbox::RelayHint;
 use kring_core::offer::Offer;
 use kring_core::ticket::Ticket;
 use kring_core::verify::Pin;
+use kring_net::path::Link;
 use kring_net::{Closed, Connection};
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// How long each further address waits for the ones before it (RFC 8305, section 5, has 250 ms; a call is urgent).
+/// How long each further address waits for the ones before it of its kind, private or public, which do not compete for one wire
+/// (RFC 8305, section 5, has 250 ms; a call is urgent).
 const STAGGER: Duration = Duration::from_millis(150);
 /// How long an address may take to answer.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -214,10 +217,7 @@ async fn establish(common: &Arc<Common>, target: &Target, offer: &Offer) -> Resu
     if common.relays.only() {
         left.retain(|place| matches!(place, Place::Through(_)));
     }
-    let relay = left.iter().find_map(|place| match place {
-        Place::Through(relay) => Some(relay.clone()),
-        Place::At(_) => None,
-    });
+    let mut relay = None;
     let mut refused = false;
     loop {
         let mut at = None;
@@ -228,7 +228,10 @@ async fn establish(common: &Arc<Common>, target: &Target, offer: &Offer) -> Resu
             let places = if at.is_some() { at.as_slice() } else { &left[..] };
             let wait = if refused { REST } else { CONNECT };
             let (connection, place) = match connect(common, places, wait).await {
-                Ok(connected) => connected,
+                Ok((connection, place, dialled)) => {
+                    relay = dialled.or(relay);
+                    (connection, place)
+                }
                 Err(end) => return Err(if refused { End::Refused } else { end }),
             };
             at = Some(place);
@@ -260,14 +263,76 @@ async fn shake_in_time(
     })
 }
 
-/// Tries every place: addresses each a little after the one before, a relay beside them; the first that answers is taken.
-async fn connect(common: &Arc<Common>, places: &[Place], wait: Duration) -> Result<(Connection, Place), End> {
+/// Whether that is an address of a network of somebody's own (RFC 1918, RFC 4193, RFC 3927).
+fn is_private(address: &SocketAddr) -> bool {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
+    }
+}
+
+/// A session with a ticket's relay that is asked for once, whether the call begins over it or falls back on it.
+pub(crate) struct RelayDial {
+    hint: RelayHint,
+    session: watch::Receiver<Option<Result<Link, String>>>,
+    /// A connection has been tried over it, so the other side takes it for that one's.
+    used: Arc<AtomicBool>,
+}
+
+impl RelayDial {
+    fn begin(common: &Arc<Common>, hint: RelayHint) -> RelayDial {
+        let (found, session) = watch::channel(None);
+        let (common, relay) = (common.clone(), hint.clone());
+        tokio::spawn(async move {
+            let dialled = common.relays.dial(&common.net, &relay).await;
+            // Nobody there any more: the session goes back.
+            let _ = found.send(Some(dialled));
+        });
+        RelayDial { hint, session, used: Arc::default() }
+    }
+
+    /// The session, for the connection of a call.
+    async fn take(mut session: watch::Receiver<Option<Result<Link, String>>>) -> Result<Link, String> {
+        let dialled = session.wait_for(Option::is_some).await;
+        dialled
+            .ok()
+            .and_then(|dialled| dialled.clone())
+            .unwrap_or_else(|| Err("the endpoint is closed".into()))
+    }
+
+    /// The session, to fall back on; another if a connection was tried over the first.
+    pub(crate) async fn fallback(self, common: &Arc<Common>) -> Result<Link, String> {
+        if self.used.load(Ordering::Relaxed) {
+            return common.relays.dial(&common.net, &self.hint).await;
+        }
+        RelayDial::take(self.session).await
+    }
+}
+
+/// Tries every place: addresses each a little after the one before, a relay beside them; the first that answers is taken. Gives the
+/// session with the relay besides, if there is one.
+async fn connect(
+    common: &Arc<Common>,
+    places: &[Place],
+    wait: Duration,
+) -> Result<(Connection, Place, Option<RelayDial>), End> {
+    let relay = places.iter().find_map(|place| match place {
+        Place::Through(hint) => Some(RelayDial::begin(common, hint.clone())),
+        Place::At(_) => None,
+    });
     let mut attempts = JoinSet::new();
-    let mut addresses = 0;
+    let mut addresses = [0; 2];
     for place in places.iter().cloned() {
         let common = common.clone();
-        let after = STAGGER * addresses;
-        addresses += u32::from(matches!(place, Place::At(_)));
+        let after = match &place {
+            Place::At(address) => {
+                let before = &mut addresses[usize::from(is_private(address))];
+                *before += 1;
+                STAGGER * (*before - 1)
+            }
+            Place::Through(_) => Duration::ZERO,
+        };
+        let session = relay.as_ref().map(|relay| (relay.session.clone(), relay.used.clone()));
         attempts.spawn(async move {
             let connecting = async {
                 match &place {
@@ -276,7 +341,9 @@ async fn connect(common: &Arc<Common>, places: &[Place], wait: Duration) -> Resu
                         common.net.connect(*address).await.map_err(|error| error.to_string())
                     }
                     Place::Through(relay) => {
-                        let link = common.relays.dial(&common.net, relay).await?;
+                        let (session, used) = session.ok_or("no relay was dialled")?;
+                        let link = RelayDial::take(session).await?;
+                        used.store(true, Ordering::Relaxed);
                         common.net.connect_through(link).await.map_err(|_| {
                             format!("through {}: the other side does not answer", relay.address())
                         })
@@ -299,7 +366,7 @@ async fn connect(common: &Arc<Common>, places: &[Place], wait: Duration) -> Resu
     let mut failures = Vec::new();
     while let Some(result) = attempts.join_next().await {
         match result {
-            Ok(Ok(connected)) => return Ok(connected),
+            Ok(Ok((connection, place))) => return Ok((connection, place, relay)),
             Ok(Err(failure)) => failures.push(failure),
             Err(_) => {}
         }

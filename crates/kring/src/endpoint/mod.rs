@@ -103,6 +103,18 @@ impl Common {
     }
 }
 
+impl Common {
+    /// The same, and where relays see this endpoint.
+    fn places(&self) -> Vec<SocketAddr> {
+        let mut places = self.addresses();
+        let seen = self.net.seen_at().into_iter().filter(|seen| !places.contains(seen));
+        let seen: Vec<_> = seen.collect();
+        places.extend(seen);
+        places.truncate(MAX_ADDRESSES);
+        places
+    }
+}
+
 /// Why a relay is not reached.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
@@ -266,6 +278,7 @@ impl Endpoint {
     pub async fn close(&self) {
         self.inner.accepting.abort();
         self.common().standing.clear();
+        let _ = timeout(Duration::from_secs(1), self.common().relays.release()).await;
         self.common().net.close(Reason::GoingAway.code());
         let _ = timeout(Duration::from_secs(1), self.common().net.wait_idle()).await;
     }

@@ -28,6 +28,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// made it may just be coming back to the relay.
 const AGAIN: (usize, Duration) = (4, Duration::from_millis(400));
 
+/// How long the last words to a relay have to leave.
+const LEAVING: Duration = Duration::from_millis(20);
+
 /// See the module.
 pub(crate) struct Relays {
     own: Option<Station>,
@@ -81,6 +84,19 @@ impl Relays {
             }
             again -= 1;
             sleep(AGAIN.1).await;
+        }
+    }
+
+    /// Has relays forget the sessions of calls that are over.
+    pub(super) async fn release(&self) {
+        let others = self.others.lock().expect("nothing panics with this lock held").clone();
+        let mut any = false;
+        for station in self.own.iter().chain(&others) {
+            any |= station.release().await;
+        }
+        if any {
+            // QUIC drops what has not left when a connection is closed.
+            sleep(LEAVING).await;
         }
     }
 
