@@ -2,7 +2,7 @@
 
 mod talk;
 
-use crate::hello::{judge_certificate, own_offer};
+use crate::hello::{judge_certificate, own_certificate, own_offer};
 use crate::link::Came;
 use crate::log::{Fault, Log};
 use crate::messages::{self as m, field, name, numbered};
@@ -49,7 +49,16 @@ pub(crate) struct Good {
     pub(crate) counter: u64,
     /// How many of our sender keys the other side has taken.
     taken: u64,
-    contact: bool,
+    /// Our part of the contact's next secret, and theirs with the Noise key by which they are dialled then.
+    ours: Option<Secret>,
+    theirs: Option<(Secret, [u8; 32])>,
+}
+
+/// What a call leaves to two contacts: by what, and at which Noise key, the other side is dialled next.
+#[derive(Clone)]
+pub(crate) struct Acquainted {
+    pub(crate) psk0: Secret,
+    pub(crate) noise: [u8; 32],
 }
 
 impl Good {
@@ -77,7 +86,8 @@ impl Good {
             hash: side.facts.hash,
             counter: 0,
             taken: 0,
-            contact: false,
+            ours: None,
+            theirs: None,
         })
     }
 
@@ -140,10 +150,9 @@ impl Good {
             m::PASSCODE_WANTED | m::CALLEE_SHARE | m::CALLEE_TAG | m::WAIT if caller && !self.answered => {
                 self.door(side, log, message).await?;
             }
-            m::CONTACT if self.answered && !self.contact => {
-                self.contact = true;
-                let random = message.bytes::<32>(1).is_some();
-                log.check("12", "contact: its random part", random, "32 bytes", "others");
+            m::CONTACT if self.answered && self.theirs.is_none() => {
+                let random = message.bytes::<32>(1);
+                log.check("12", "contact: its random part", random.is_some(), "32 bytes", "others");
                 let value = message.get(2);
                 // Over its newest Noise key, which need not be this call's.
                 let noise = value.and_then(|v| raw::certificate(v).ok()).map_or([0; 32], |c| c.noise);
@@ -156,6 +165,7 @@ impl Good {
                     "the proven identity",
                     "another",
                 );
+                self.theirs = Some((Secret::new(random.unwrap_or_default()), certificate.noise));
             }
             m::REACH if self.answered => {
                 let fields = raw::fields(&message.value).map_or(usize::MAX, |f| f.len());
@@ -363,6 +373,11 @@ impl Good {
         Ok(())
     }
 
+    /// Whether the other side's first sender key is there.
+    pub(crate) fn has_key(&self) -> bool {
+        self.rotation.is_some()
+    }
+
     /// Whether the code of the call is there.
     pub(crate) fn has_code(&self) -> bool {
         matches!(self.code, Code::Known)
@@ -379,6 +394,41 @@ impl Good {
         self.answered = true;
         side.talks = true;
         Ok(())
+    }
+
+    /// Says our part of the contact's next secret.
+    pub(crate) async fn say_contact(&mut self, side: &mut Side) {
+        let (random, certificate) = (random(&*side.facts.provider), own_certificate(&side.facts.own));
+        side.say(m::CONTACT, &[field(1, &*random), field(2, &certificate)].concat()).await;
+        self.ours = Some(random);
+    }
+
+    /// Has both sides say their parts, if they have not; gives what comes of it after a call that was dialled by `psk0`.
+    pub(crate) async fn acquaint(
+        &mut self,
+        side: &mut Side,
+        log: &mut Log,
+        psk0: &Secret,
+    ) -> Result<Acquainted, Fault> {
+        if self.ours.is_none() {
+            self.say_contact(side).await;
+        }
+        let theirs = ("12", "contact", "contact, after the answer and the proof");
+        self.until(side, log, theirs, |good, _| good.theirs.is_some()).await?;
+        // They have read ours once they have taken what follows it.
+        self.ping(side, log, ("12", "contact is taken, and followed by a rekey")).await?;
+        self.acquainted(side, psk0).ok_or_else(|| Fault::new("12", theirs.1, theirs.2, "none"))
+    }
+
+    /// What comes of both parts, if both are there.
+    pub(crate) fn acquainted(&self, side: &Side, psk0: &Secret) -> Option<Acquainted> {
+        let (ours, (theirs, noise)) = (self.ours.as_ref()?, self.theirs.as_ref()?);
+        let (caller, callee) = match self.role {
+            Role::Caller => (ours, theirs),
+            Role::Callee => (theirs, ours),
+        };
+        let psk0 = paper::contact_psk(&side.facts.hash, psk0, caller, callee);
+        Some(Acquainted { psk0, noise: *noise })
     }
 
     /// A sender key that is announced and taken: the other side has read all that came before, and goes on.
