@@ -8,6 +8,10 @@
 mod header;
 pub mod path;
 pub mod relay;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod repeat;
+#[cfg(not(feature = "fuzzing"))]
 mod repeat;
 mod socket;
 mod tls;
