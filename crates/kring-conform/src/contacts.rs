@@ -11,13 +11,11 @@ use crate::link::Came;
 use crate::log::{Fault, Log};
 use crate::messages::{self as m, numbered};
 use crate::paper::Secret;
+use crate::refusals::{HANDSHAKE, NO_TICKET};
 use crate::side::Side;
 use kring_core::identity::PublicIdentity;
 use std::sync::Arc;
 
-/// Codes that end a connection during the handshake (section 4).
-const NO_TICKET: u64 = 0x40;
-const HANDSHAKE: u64 = 0x43;
 /// The reason with which whoever dialled the call that goes on declines the other (section 11).
 const BOTH_DIALLED: u64 = 3;
 
@@ -31,17 +29,17 @@ pub(crate) async fn redial(to: &Dialling, first: Acquainted, log: &mut Log) {
 }
 
 async fn again_and_again(to: &Dialling, first: Acquainted, log: &mut Log) -> Result<(), Fault> {
-    let second = call_by(to, &first, log).await?;
+    let second = Box::pin(call_by(to, &first, log)).await?;
     log.ok(
         "12",
         "the secret that the call left lets the contact through, without a door, at the Noise key told",
     );
     breathe().await;
-    call_by(to, &second, log).await?;
+    Box::pin(call_by(to, &second, log)).await?;
     log.ok("12", "each call renews it");
     breathe().await;
     // As if this side had lost what that call left.
-    let last = call_by(to, &second, log).await?;
+    let last = Box::pin(call_by(to, &second, log)).await?;
     log.ok("12", "a secret is held until a later one was used");
     breathe().await;
     refused_by(to, &first.psk0, log, "once a later one was used, the secret before it is erased").await?;
@@ -169,7 +167,7 @@ async fn answer_it(by: &Dialled, hailed: Hailed, log: &mut Log) -> Result<Acquai
 
 async fn taken_by(invitation: &Invitation, held: &[Acquainted], log: &mut Log) -> Result<Acquainted, Fault> {
     let (by, hailed) = hail(invitation, held, 0, log).await?;
-    answer_it(&by, hailed, log).await
+    Box::pin(answer_it(&by, hailed, log)).await
 }
 
 /// As if this side had lost what the last call left.
@@ -177,7 +175,7 @@ async fn lost(invitation: &Invitation, held: &[Acquainted], log: &mut Log) -> Re
     let (_, hailed) = hail(invitation, held, 0, log).await?;
     hailed.link.connection.close(NO_TICKET);
     let (by, hailed) = hail(invitation, held, 1, log).await?;
-    answer_it(&by, hailed, log).await
+    Box::pin(answer_it(&by, hailed, log)).await
 }
 
 /// Dials whoever dials.

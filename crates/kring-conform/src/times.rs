@@ -10,6 +10,7 @@ use crate::hello::{Dialling, connect, greeted, half, wall};
 use crate::link::Came;
 use crate::log::{Fault, Log};
 use crate::messages as m;
+use crate::refusals::{self, NO_TICKET};
 use crate::side::{Message, Side};
 use crate::{By, Options};
 use kring_core::ticket::Ticket;
@@ -25,10 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MESSAGE: Duration = Duration::from_secs(10);
 /// Tickets that end later are not waited for.
 const LONGEST: u64 = 3 * 60 * 60;
-
-/// Codes that end a connection during the handshake (section 4).
-const NO_TICKET: u64 = 0x40;
-const NOT_PROVEN: u64 = 0x43;
 
 /// What the other side does that this one stays for.
 enum Stayed {
@@ -158,9 +155,9 @@ async fn closes(
 ) -> Result<(), Fault> {
     let since = Instant::now();
     let came = link.closed(since + after + SLACK).await;
-    let right = came == Came::Close(NOT_PROVEN) && since.elapsed() + Duration::from_secs(1) >= after;
+    let right = came == Came::Close(refusals::HANDSHAKE) && since.elapsed() + Duration::from_secs(1) >= after;
     let ahead = came == Came::Close(m::PROTOCOL_ERROR);
-    let expected = format!("the connection's end with code {NOT_PROVEN:#x} after {} s", after.as_secs());
+    let expected = format!("the connection's end with code 0x43 after {} s", after.as_secs());
     log.check(
         section,
         what,
@@ -225,7 +222,7 @@ async fn stay_with(
             let what = "switched that does not come in 60 s ends the call";
             stay.is_refused(log, ("6.1", what), PATIENCE).await
         }
-        "a sender key that nobody takes" => takes_no_key(stay, log).await,
+        "a sender key that nobody takes" => Box::pin(takes_no_key(stay, log)).await,
         _ => {
             let what = "a caller that begins no other handshake for 90 min ends the call";
             let result = stay.is_refused(log, ("6.1", what), LATEST_HANDSHAKE).await;
@@ -288,7 +285,7 @@ async fn called(invitation: &Invitation, name: &str, log: &mut Log) -> Result<()
     let (good, side) = taken(&invitation.by, connection, &mut unheard).await?;
     let mut stay = Stay::new(good, side);
     if name == "a sender key that nobody takes" {
-        return takes_no_key(stay, log).await;
+        return Box::pin(takes_no_key(stay, log)).await;
     }
     let (what, expected) =
         ("the caller begins another handshake an hour after the last", "renew after 3,600 s");
@@ -305,6 +302,8 @@ async fn called(invitation: &Invitation, name: &str, log: &mut Log) -> Result<()
         return stay.is_refused(log, ("6.1", what), PATIENCE).await;
     }
     stay.good.on(&mut stay.side, log, &message).await?;
+    let switched = ("6.1", "a handshake inside the session", "switched, in answer to renewed");
+    stay.good.until(&mut stay.side, log, switched, |_, side| !side.reads_old()).await?;
     let mut unheard = Log::new(|_| {});
     stay.good.hang_up(&mut stay.side, &mut unheard).await
 }

@@ -146,7 +146,7 @@ impl Client {
         self.frame(0, &among_unknown(&field(kind, &[value, &field(31 * 9 + 33, b"grease")].concat()))).await;
     }
 
-    /// Whence it comes by QUIC.
+    /// The port that it connects from, by QUIC.
     pub(super) fn local_port(&self) -> Option<u16> {
         match &self.way {
             Way::Quic { socket, .. } => socket.local_addr().ok().map(|at| at.port()),

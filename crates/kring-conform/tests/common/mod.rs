@@ -149,7 +149,11 @@ impl Person {
 
     async fn accept(&self, connection: Connection, acceptor: &std::sync::Mutex<Acceptor>, ticket: &Ticket) {
         let binding = Binding::Quic(connection.exporter(EXPORTER_LABEL).unwrap());
-        let Ok((mut send, mut recv)) = connection.accept_stream().await else { return };
+        let (mut send, mut recv) = match timeout(self.sabotage.waits, connection.accept_stream()).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(_)) => return,
+            Err(_) => return connection.close(0x43),
+        };
         let mut accept = Accept::new(binding);
         let mut came = Vec::new();
         loop {
