@@ -44,6 +44,8 @@ pub(crate) struct Good {
     door: Door,
     key: Option<PasscodeKey>,
     renewal: Option<RawHandshake>,
+    /// *switched* is not said.
+    pub(crate) withholds_switched: bool,
     /// Of the last handshake, and how many there were inside the session.
     hash: [u8; 32],
     pub(crate) counter: u64,
@@ -83,6 +85,7 @@ impl Good {
             door: Door::None,
             key,
             renewal: None,
+            withholds_switched: false,
             hash: side.facts.hash,
             counter: 0,
             taken: 0,
@@ -336,7 +339,9 @@ impl Good {
         }
         handshake.read(second).map_err(|_| wrong("message 2 of this handshake", Came::Sealed.to_string()))?;
         let (channel, hash) = handshake.finish().map_err(|e| wrong("a channel", e.to_string()))?;
-        side.say(m::SWITCHED, &[]).await;
+        if !self.withholds_switched {
+            side.say(m::SWITCHED, &[]).await;
+        }
         side.replace(channel);
         (self.counter, self.hash) = (self.counter + 1, hash);
         log.ok("6.1", "renewed: its message 2 opens, prologue and psk0 from the handshake before");

@@ -216,9 +216,10 @@ async fn stay_with(
             stay.is_refused(log, ("6", what), PATIENCE).await
         }
         "switched that does not come" => {
+            stay.good.withholds_switched = true;
             stay.good.begin_renewal(&mut stay.side).await?;
             let renewed = ("6.1", "a handshake inside the session", "renewed");
-            stay.until(log, renewed, PATIENCE, |message| message.kind == m::RENEWED).await?;
+            stay.good.until(&mut stay.side, log, renewed, |good, _| good.counter == 1).await?;
             let what = "switched that does not come in 60 s ends the call";
             stay.is_refused(log, ("6.1", what), PATIENCE).await
         }
