@@ -9,6 +9,10 @@ mod connection_id;
 mod header;
 pub mod path;
 pub mod relay;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod repeat;
+#[cfg(not(feature = "fuzzing"))]
 mod repeat;
 mod socket;
 mod tls;

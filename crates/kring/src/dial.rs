@@ -1,7 +1,8 @@
 //! The caller's way to an answered call, and what happens when both dial at once.
 //!
 //! Guarantee: two people who dial each other at the same moment get one call: that of the smaller identity goes on,
-//! answered by the other's own dialling, and the other dial takes it over.
+//! answered by the other's own dialling, and the other dial takes it over. Nobody but the callee, proven, ends a dial while a place
+//! is left at which the callee may be.
 
 use crate::clock::wall;
 use crate::driver::{self, Established};
@@ -33,8 +34,8 @@ use tokio::time::{sleep, timeout};
 const STAGGER: Duration = Duration::from_millis(150);
 /// How long an address may take to answer.
 const CONNECT: Duration = Duration::from_secs(10);
-/// The same, once somebody has answered at another address and refused.
-const REST: Duration = Duration::from_secs(3);
+/// The same, once somebody has answered at another address who is not the callee, or refused.
+const REST: Duration = Duration::from_secs(5);
 /// How long to wait for the other's call when both have dialled.
 const ADOPTION: Duration = Duration::from_secs(10);
 /// The most bytes of a handshake taken from the stream at once.
@@ -106,7 +107,6 @@ pub(crate) struct Target {
     places: Vec<Place>,
     /// Tried in this order, each if the one before is refused.
     by: Vec<By>,
-    is_contact: bool,
 }
 
 /// Where somebody may be.
@@ -132,7 +132,6 @@ impl Target {
             callee: ticket.fingerprint(),
             places: places(ticket.addresses(), ticket.relay()),
             by: vec![By::Ticket(ticket.clone())],
-            is_contact: false,
         }
     }
 
@@ -143,7 +142,7 @@ impl Target {
         let by: Vec<By> = keys.chain(ticket).collect();
         let relay = contact.relay().or(contact.ticket().and_then(Ticket::relay));
         let (callee, places) = (contact.fingerprint(), places(contact.addresses(), relay));
-        (!by.is_empty()).then_some(Target { callee, places, by, is_contact: true })
+        (!by.is_empty()).then_some(Target { callee, places, by })
     }
 }
 
@@ -210,15 +209,23 @@ async fn attempt(
     }
 }
 
-/// Connects where somebody answers and shows each secret there. A contact's addresses may be old: where all is refused, somebody
-/// else may listen by now, so the others are tried too.
+/// Why a handshake came to nothing.
+enum Failed {
+    /// Nobody has proven to be the callee, so what was said is anybody's word: the callee may be at another place.
+    Unproven(End),
+    /// This side has failed, or the callee has spoken.
+    Over(End),
+}
+
+/// Connects where somebody answers and shows each secret there. An address may be old, or one of another network's: where that
+/// comes to nothing, somebody else may listen by now, so the other places are tried too.
 async fn establish(common: &Arc<Common>, target: &Target, offer: &Offer) -> Result<Established, End> {
     let mut left = target.places.clone();
     if common.relays.only() {
         left.retain(|place| matches!(place, Place::Through(_)));
     }
     let mut relay = None;
-    let mut refused = false;
+    let mut said: Option<End> = None;
     loop {
         let mut at = None;
         for by in &target.by {
@@ -226,26 +233,34 @@ async fn establish(common: &Arc<Common>, target: &Target, offer: &Offer) -> Resu
                 ticket.check(wall()).map_err(|e| End::Handshake(e.into()))?;
             }
             let places = if at.is_some() { at.as_slice() } else { &left[..] };
-            let wait = if refused { REST } else { CONNECT };
+            let wait = if said.is_some() { REST } else { CONNECT };
             let (connection, place) = match connect(common, places, wait).await {
                 Ok((connection, place, dialled)) => {
                     relay = dialled.or(relay);
                     (connection, place)
                 }
-                Err(end) => return Err(if refused { End::Refused } else { end }),
+                Err(end) => return Err(said.unwrap_or(end)),
             };
             at = Some(place);
-            match shake_in_time(common, by, connection, offer).await {
-                // After a crash at either end the other may lack what is the latest here. Anyone on the path can say so
-                // too; all that wins them is another attempt.
-                Err(End::Refused) => refused = true,
-                other => return other.map(|established| Established { relay, ..established }),
+            let end = match shake_in_time(common, by, connection, offer).await {
+                Ok(established) => return Ok(Established { relay, ..established }),
+                Err(Failed::Over(end)) => return Err(end),
+                Err(Failed::Unproven(end)) => end,
+            };
+            // After a crash at either end the other may lack what is the latest here. Anyone on the path can say so
+            // too; all that wins them is another attempt.
+            let refused = end == End::Refused;
+            // Of all that was said, what tells more than a refusal.
+            if said.as_ref().is_none_or(|said| *said == End::Refused) {
+                said = Some(end);
+            }
+            if !refused {
+                break;
             }
         }
-        let before = left.len();
         left.retain(|place| Some(place) != at.as_ref());
-        if left.is_empty() || left.len() == before || !target.is_contact {
-            return Err(End::Refused);
+        if left.is_empty() || at.is_none() {
+            return Err(said.unwrap_or(End::Refused));
         }
     }
 }
@@ -255,12 +270,11 @@ async fn shake_in_time(
     by: &By,
     connection: Connection,
     offer: &Offer,
-) -> Result<Established, End> {
+) -> Result<Established, Failed> {
     let closing = connection.clone();
     let shaken = timeout(DEADLINE, shake(common, by, connection, offer)).await;
-    shaken.unwrap_or(Err(End::Handshake(HandshakeError::Noise))).inspect_err(|_| {
-        closing.close(crate::event::close::HANDSHAKE);
-    })
+    let shaken = shaken.unwrap_or(Err(Failed::Unproven(End::Handshake(HandshakeError::Noise))));
+    shaken.inspect_err(|_| closing.close(crate::event::close::HANDSHAKE))
 }
 
 /// Whether that is an address of a network of somebody's own (RFC 1918, RFC 4193, RFC 3927).
@@ -382,38 +396,40 @@ async fn shake(
     by: &By,
     connection: Connection,
     offer: &Offer,
-) -> Result<Established, End> {
+) -> Result<Established, Failed> {
     let closed = |closed: Closed| match closed {
         Closed::ByPeer(code) => End::from_close(code),
         Closed::Locally | Closed::Broken => End::Vanished,
     };
-    let exporter = connection.exporter(EXPORTER_LABEL).ok_or(End::Vanished)?;
-    let (mut send, mut recv) = connection.open_stream().await.map_err(closed)?;
+    let exporter = connection.exporter(EXPORTER_LABEL).ok_or(Failed::Unproven(End::Vanished))?;
+    let stream = connection.open_stream().await;
+    let (mut send, mut recv) = stream.map_err(|error| Failed::Unproven(closed(error)))?;
     let (identity, binding, provider) = (&common.identity, Binding::Quic(exporter), &common.provider);
     let begun = match by {
         By::Ticket(ticket) => Dial::new(identity, ticket, binding, wall(), provider),
         By::Contact(peer, key) => Dial::contact(identity, (*peer, key), binding, wall(), provider),
     };
-    let (mut dial, hello) = begun.map_err(End::Handshake)?;
+    let over = |error: HandshakeError| Failed::Over(End::Handshake(error));
+    let (mut dial, hello) = begun.map_err(over)?;
     let encoded = offer.encode();
     if send.write_all(&hello).await.is_err() {
-        return Err(closed(connection.closed().await));
+        return Err(Failed::Unproven(closed(connection.closed().await)));
     }
     loop {
         let Ok(Some(chunk)) = recv.read_chunk(CHUNK, true).await else {
-            return Err(closed(connection.closed().await));
+            return Err(Failed::Unproven(closed(connection.closed().await)));
         };
-        let done = dial.handle(&chunk.bytes, &encoded, wall()).map_err(End::Handshake)?;
+        let done = dial.handle(&chunk.bytes, &encoded, wall());
+        let done = done.map_err(|error| Failed::Unproven(End::Handshake(error)))?;
         let Some((session, mut bytes)) = done else { continue };
         connection.answered();
         let now = common.clock.now();
-        let mut call =
-            Call::new(session, &common.identity, offer, common.timeouts, now).map_err(End::Handshake)?;
+        let mut call = Call::new(session, &common.identity, offer, common.timeouts, now).map_err(over)?;
         call.assume_rate(now, connection.carried(), connection.rtt());
         // confirm and the sender key in one packet.
         bytes.extend(call.poll_stream().into_iter().flatten());
         if send.write_all(&bytes).await.is_err() {
-            return Err(closed(connection.closed().await));
+            return Err(Failed::Over(closed(connection.closed().await)));
         }
         let (call, common) = (Box::new(call), common.clone());
         return Ok(Established { connection, send, recv, call, expected: None, relay: None, common });

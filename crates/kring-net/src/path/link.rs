@@ -5,7 +5,7 @@
 
 use super::socket::Switch;
 use crate::relay::shim::{self, Packet};
-use crate::relay::{Binding, Client, Session, Token, Way};
+use crate::relay::{Binding, Client, Resume, Session, Token, Way};
 use aws_lc_rs::digest;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,9 +83,13 @@ impl Lane {
 
 /// What both ends call a session, and nobody else can: its name in the call that it is for.
 pub(crate) fn session_name(session: &Session) -> [u8; 16] {
+    name_of(&session.handle.resume)
+}
+
+pub(crate) fn name_of(resume: &Resume) -> [u8; 16] {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(b"kring session");
-    context.update(&*session.handle.resume.0);
+    context.update(&*resume.0);
     context.finish().as_ref()[..16].try_into().expect("16 of 32 bytes")
 }
 

@@ -30,6 +30,8 @@ pub use agent::{Candidate, CandidateKind, Credentials};
 pub use paths::{PathEvent, PathKind, Paths};
 pub use station::{Link, Station, StationError};
 
+#[cfg(test)]
+pub(crate) use link::name_of;
 pub use names::is_name;
 pub(crate) use paths::watch_addresses;
 pub(crate) use socket::{PathSocket, Switch};

@@ -254,12 +254,13 @@ impl Endpoint {
     /// Waits until the relay at which this endpoint listens is reached. Without one, that is at once.
     ///
     /// # Errors
-    /// Why it is not; it is tried again and again all the same.
+    /// Why it is not, or which other process listens there for the same [`Home`](crate::Home), so that whoever comes by the relay
+    /// rings there; it is tried again and again all the same.
     pub async fn relay_reached(&self) -> Result<(), RelayError> {
-        match self.common().relays.own() {
-            Some(own) => own.reached().await.map_err(|error| RelayError(error.to_string())),
-            None => Ok(()),
-        }
+        let common = self.common();
+        let Some(own) = common.relays.own() else { return Ok(()) };
+        own.reached().await.map_err(|error| RelayError(error.to_string()))?;
+        common.relays.is_our_turn(&common.home).map_err(|error| RelayError(error.to_string()))
     }
 
     /// Says that the network has changed, or that the machine has slept: calls look for other ways at once. What this machine's

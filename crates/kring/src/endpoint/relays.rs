@@ -6,6 +6,8 @@
 
 use super::Common;
 use crate::clock::wall;
+use crate::home::Home;
+use crate::store::{StoreError, StoreLock};
 use kring_core::contact::{Contact, ContactKey};
 use kring_core::crypto::Secret32;
 use kring_core::mailbox::{RelayHint, mailbox_of, new_mailbox};
@@ -36,11 +38,18 @@ pub(crate) struct Relays {
     own: Option<Station>,
     others: Mutex<Vec<Station>>,
     only: bool,
+    /// What keeps other processes from listening for the same tickets and contacts: two would take each other's calls.
+    turn: Mutex<Option<Option<StoreLock>>>,
 }
 
 impl Relays {
     pub(super) fn new(net: &kring_net::Endpoint, own: Option<RelayAddress>, only: bool) -> Relays {
-        Relays { own: own.map(|relay| net.station(relay)), others: Mutex::default(), only }
+        Relays {
+            own: own.map(|relay| net.station(relay)),
+            others: Mutex::default(),
+            only,
+            turn: Mutex::default(),
+        }
     }
 
     /// Whether calls go through relays only.
@@ -50,6 +59,15 @@ impl Relays {
 
     pub(super) fn own(&self) -> Option<&Station> {
         self.own.as_ref()
+    }
+
+    /// Whether it is this process that listens for what is kept in `home`; takes it up if nobody does.
+    pub(super) fn is_our_turn(&self, home: &Home) -> Result<(), StoreError> {
+        let mut turn = self.turn.lock().expect("nothing panics with this lock held");
+        if turn.is_none() {
+            *turn = Some(home.listen()?);
+        }
+        Ok(())
     }
 
     /// The relay, as a ticket that is given out now names it.
@@ -119,6 +137,9 @@ impl Relays {
 /// Listens for the holders of live tickets, and for contacts.
 pub(super) fn listen(common: &Common) {
     let Some(own) = common.relays.own() else { return };
+    if common.relays.is_our_turn(&common.home).is_err() {
+        return;
+    }
     let now = wall();
     let seeds: Vec<Secret32> = common.home.read(|book| {
         let live = book.tickets.iter().filter(|ticket| ticket.expires() > now);
@@ -135,19 +156,26 @@ pub(super) fn listen(common: &Common) {
 
 /// Does so whenever tickets come or go, until the endpoint is gone.
 pub(super) async fn keep_listening(common: Weak<Common>) {
-    let mut known = None;
+    let (mut known, mut waits) = (None, false);
     loop {
         {
             let Some(common): Option<Arc<Common>> = common.upgrade() else { return };
             if common.relays.own().is_none() {
                 return;
             }
+            let turn = common.relays.is_our_turn(&common.home);
+            if let (Err(error), false) = (&turn, waits) {
+                tracing::warn!(%error, "nobody comes by the relay here");
+            }
+            waits = turn.is_err();
+            // Another process may have given out a ticket.
+            common.home.refresh();
             // The end of a ticket changes nothing in the list.
             let live = common.home.read(|book| {
                 let now = wall();
                 book.tickets.iter().filter(|ticket| ticket.expires() > now).count()
             });
-            let version = Some((common.home.version(), live));
+            let version = Some((common.home.version(), live, waits));
             if version != known {
                 known = version;
                 listen(&common);
