@@ -196,24 +196,46 @@ def ticket(text):
     body, check = data[:-4], data[-4:]
     if len(body) < 73 or sha256(body)[:4] != check or body[0] != 0:
         raise Malformed("checksum, length or flags")
-    at, addresses = 73, 0
+    at, addresses, relays = 73, 0, 0
     while at < len(body):
         if at + 2 > len(body) or at + 2 + body[at + 1] > len(body):
             raise Malformed("a field beyond the end")
         kind, value = body[at], body[at + 2 : at + 2 + body[at + 1]]
-        if kind in (4, 6):
+        if kind in (7, 8):
+            relays += 1
+            judge_relay(kind, value)
+        elif kind in (4, 6):
             if len(value) != (6 if kind == 4 else 18) or value[-2:] == b"\0\0":
                 raise Malformed("an address that is none")
             addresses += 1
         at += 2 + len(value)
-    if addresses > 8:
-        raise Malformed("too many addresses")
+    if addresses > 8 or relays > 1 or addresses + relays == 0:
+        raise Malformed("too many addresses or relays, or none")
     ident = sha256(b"kring ticket id", body)[:8]
     return body, ident, hkdf(ident, body[53:69], b"kring ticket psk")
 
 
+def judge_relay(kind, value):
+    place = value[32 if kind == 7 else 64 :].decode("ascii", "replace")
+    host, _, port = place.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536 or len(place) > 191:
+        raise Malformed("a relay that is none")
+
+
+def public_of_seed(seed):
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
 def check_tickets():
     vectors = load("ticket")
+    noise = unhex(load("identity")["people"][1]["X25519 secret"])
+    issued, ends = vectors["issued"], vectors["tickets"][0]["expires"]
+    salt = issued.to_bytes(8) + ends.to_bytes(8)
+    mailbox = public_of_seed(hkdf(salt, noise, b"kring mailbox"))
+    same("mailbox", mailbox.hex(), vectors["mailbox of the last two"])
+    for vector in vectors["tickets"][-2:]:
+        if mailbox not in unhex(vector["body"]):
+            sys.exit("FAILED the mailbox stands in the ticket")
     for vector in vectors["tickets"]:
         body, ident, psk0 = ticket(vector["text"])
         same("body", body.hex(), vector["body"])
@@ -225,7 +247,7 @@ def check_tickets():
         except Malformed:
             continue
         sys.exit(f"FAILED a ticket was taken: {refused['why']}")
-    done("3    tickets, their ids and psk0; what is refused")
+    done("3    tickets, their ids and psk0, the mailbox of one; what is refused")
 
 
 # Sections 5 and 6: Noise (revision 34, with hfs), symmetric state and transport
@@ -415,6 +437,20 @@ def judge(kind, parts):
         addresses = [(k, v) for k, v in parts if k in (4, 6)]
         if len(addresses) > 8 or any(len(v) != {4: 6, 6: 18}[k] or v[-2:] == b"\0\0" for k, v in addresses):
             raise Malformed("addresses")
+    elif kind == 40:
+        lengths(f1=6, f2=18)
+        candidates = [v for k, v in parts if k in (10, 11, 12)]
+        if len(candidates) > 16 or any(len(v) not in (10, 22) for v in candidates):
+            raise Malformed("candidates")
+        if any(v[:4] == bytes(4) or v[-2:] == bytes(2) for v in candidates):
+            raise Malformed("a candidate without priority or port")
+    elif kind == 41:
+        lengths(f1=16)
+    elif kind == 42:
+        relays = [(k, v) for k, v in parts if k in (7, 8)]
+        if len(relays) != 1:
+            raise Malformed("one relay")
+        judge_relay(*relays[0])
     elif kind in (30, 31):
         numbers(1)
     elif kind == 34:
@@ -622,6 +658,120 @@ def check_media():
     done("8    base_key, SFrame keys; 9 audio bodies, infos, reports; 10 datagrams put together")
 
 
+# Section 7.5: CPace (draft-irtf-cfrg-cpace-21) over ristretto255 (RFC 9496), on edwards25519 in affine coordinates
+
+P = 2**255 - 19
+D = -121665 * pow(121666, -1, P) % P
+ROOT = pow(2, (P - 1) // 4, P)
+NEUTRAL = (0, 1)
+
+
+def is_negative(x):
+    return x % P & 1
+
+
+def absolute(x):
+    return P - x % P if is_negative(x) else x % P
+
+
+def sqrt_ratio(u, v):
+    """Whether u/v is a square, and its root, or that of ROOT times it (RFC 9496, section 4.2)."""
+    r = u * v**3 * pow(u * v**7, (P - 5) // 8, P) % P
+    check = v * r * r % P
+    if check in (-u % P, -u * ROOT % P):
+        r = r * ROOT % P
+    return check in (u % P, -u % P), absolute(r)
+
+
+A_MINUS_D = sqrt_ratio(1, -1 - D)[1]  # 1 / sqrt(a - d), a = -1
+AD_MINUS_ONE = P - sqrt_ratio(-D - 1, 1)[1]  # sqrt(a*d - 1), the root that RFC 9496 has
+
+
+def add(p, q):
+    (x1, y1), (x2, y2) = p, q
+    k = D * x1 * x2 * y1 * y2 % P
+    x = (x1 * y2 + y1 * x2) * pow(1 + k, -1, P)
+    y = (y1 * y2 + x1 * x2) * pow(1 - k, -1, P)
+    return x % P, y % P
+
+
+def times(n, p):
+    out = NEUTRAL
+    while n:
+        if n & 1:
+            out = add(out, p)
+        p, n = add(p, p), n >> 1
+    return out
+
+
+def encode(point):
+    x, y = point
+    u1, u2 = (1 + y) * (1 - y) % P, x * y % P
+    _, root = sqrt_ratio(1, u1 * u2 * u2)
+    d1, d2 = root * u1 % P, root * u2 % P
+    z_inv = d1 * d2 * x * y % P
+    if is_negative(x * y * z_inv):
+        x, y, d = y * ROOT % P, x * ROOT % P, d1 * A_MINUS_D % P
+    else:
+        d = d2
+    if is_negative(x * z_inv):
+        y = -y % P
+    return absolute(d * (1 - y)).to_bytes(32, "little")
+
+
+def decode(data):
+    s = int.from_bytes(data, "little")
+    if s >= P or is_negative(s):
+        raise Malformed("no element of ristretto255")
+    u1, u2 = (1 - s * s) % P, (1 + s * s) % P
+    v = (-D * u1 * u1 - u2 * u2) % P
+    square, root = sqrt_ratio(1, v * u2 * u2)
+    d1 = root * u2 % P
+    x, y = absolute(2 * s * d1), u1 * root * d1 * v % P
+    if not square or is_negative(x * y) or y == 0:
+        raise Malformed("no element of ristretto255")
+    return x, y
+
+
+def elligator(data):
+    t = int.from_bytes(data, "little") % 2**255 % P
+    r = ROOT * t * t % P
+    u, v = (r + 1) * (1 - D * D) % P, (-1 - r * D) * (r + D) % P
+    square, s = sqrt_ratio(u, v)
+    s, c = (s, P - 1) if square else (-absolute(s * t) % P, r)
+    n = (c * (r - 1) * (D - 1) ** 2 - v) % P
+    w0, w1, w2, w3 = 2 * s * v % P, n * AD_MINUS_ONE % P, (1 - s * s) % P, (1 + s * s) % P
+    return w0 * pow(w1, -1, P) % P, w2 * pow(w3, -1, P) % P
+
+
+def lv(*parts):
+    if any(len(part) > 127 for part in parts):
+        raise Malformed("lengths beyond one byte do not come here")
+    return b"".join(bytes([len(part)]) + part for part in parts)
+
+
+def check_cpace(v):
+    prs, sid = unhex(v["PRS"]), unhex(v["sid"])
+    dsi = b"CPaceRistretto255"
+    padding = bytes(128 - 1 - len(lv(prs)) - len(lv(dsi)))
+    h = hashlib.sha512(lv(dsi, prs, padding, b"kring/1", sid)).digest()
+    generator = add(elligator(h[:32]), elligator(h[32:]))
+    scalars = [
+        int.from_bytes(unhex(v[f"drawn by the {who}"][0]), "little") % 2**252 for who in ("caller", "callee")
+    ]
+    shares = [encode(times(n, generator)) for n in scalars]
+    same("Ya", shares[0].hex(), v["Ya"])
+    same("Yb", shares[1].hex(), v["Yb"])
+    points = [encode(times(scalars[n], decode(shares[1 - n]))) for n in (0, 1)]
+    same("the shared point", points[0], points[1])
+    ads = [role + unhex(v[f"fingerprint of the {role.decode()}"]) for role in (b"caller", b"callee")]
+    ends = [lv(share, ad) for share, ad in zip(shares, ads)]
+    isk = hashlib.sha512(lv(dsi + b"_ISK", sid, points[0]) + ends[0] + ends[1]).digest()
+    mac_key = hashlib.sha512(b"CPaceMac" + sid + isk).digest()
+    for name, end in zip(("Ta", "Tb"), ends):
+        same(name, hmac.new(mac_key, end, hashlib.sha512).hexdigest(), v[name])
+
+
 # Sections 7.5, 12
 
 
@@ -630,6 +780,10 @@ def check_the_rest():
     secrets = "".join(v[name] for name in ("psk0 of the call", "r of the caller", "r of the callee"))
     psk0 = hkdf(unhex(v["handshake hash"]), unhex(secrets), b"kring contact psk")
     same("new psk0", psk0.hex(), v["new psk0"])
+    noise = unhex(load("identity")["people"][0]["X25519 secret"])
+    salt = sha256(b"kring contact key id", psk0)[:8]
+    mailbox = public_of_seed(hkdf(salt, noise, b"kring contact mailbox"))
+    same("mailbox", mailbox.hex(), v["mailbox where the caller waits for the callee"])
     for name in ("tickets", "contacts"):
         data = unhex(v[name])
         same(name, sha256(data[:-8])[:8], data[-8:])
@@ -637,7 +791,72 @@ def check_the_rest():
     v = load("passcode")
     kdf = Argon2id(salt=unhex(v["ticket id"]), length=32, iterations=3, lanes=4, memory_cost=65_536)
     same("PRS", kdf.derive(v["passcode"].encode()).hex(), v["PRS"])
-    done("7.5  the passcode's key (CPace itself wants ristretto255, which is not in that library)")
+    check_cpace(v)
+    done("7.5  the passcode's key, and CPace: shares and tags")
+
+
+# Section 14
+
+# What each message of a relay's control stream has to have; the first that it is about, of several.
+RELAY = {
+    1: (1, 6), 2: (1,), 3: (2, 1), 4: (2, 5), 5: (3,), 6: (11,),
+    16: (10,), 17: (1,), 18: (3, 4, 5), 19: (7,), 20: (3, 7), 21: (8,), 22: (11,),
+}  # fmt: skip
+RELAY_LENGTHS = {1: 32, 3: 8, 4: 32, 5: 32, 6: 64, 10: 18}
+
+
+def relay_message(frame):
+    length, kind = int.from_bytes(frame[:2]), frame[2]
+    if not 1 <= length <= 2049 or length != len(frame) - 2 or kind != 0:
+        raise Malformed("no frame of a message")
+    known = [(k, v) for k, v in fields(frame[3:]) if k in RELAY]
+    if len(known) != 1:
+        raise Malformed("one known message")
+    (kind, value) = known[0]
+    parts = fields(value)
+    for k, v in parts:
+        if k in RELAY_LENGTHS and len(v) != RELAY_LENGTHS[k]:
+            raise Malformed("a field of another length")
+        if k in (2, 7, 8, 11):
+            number(v)
+    if any(get(parts, k) is None for k in RELAY[kind]):
+        raise Malformed("a field is missing")
+    return kind, parts
+
+
+def check_relay():
+    v = load("relay")
+    mailbox = public_of_seed(unhex(v["mailbox seed"]))
+    same("mailbox", mailbox.hex(), v["mailbox"])
+    signed = b"kring relay listen 1" + unhex(v["pin"]) + unhex(v["exporter"])
+    Ed25519PublicKey.from_public_bytes(mailbox).verify(unhex(v["signature"]), signed)
+    kinds = set()
+    for vector in v["messages"]:
+        kind, parts = relay_message(unhex(vector["frame"]))
+        kinds.add(kind)
+        if kind == 1:
+            same("signature", get(parts, 6).hex(), v["signature"])
+    same("every message of section 14.1", kinds, set(RELAY))
+    for vector in v["refused"]:
+        try:
+            relay_message(unhex(vector["frame"]))
+        except Malformed:
+            continue
+        sys.exit(f"FAILED a relay's message was taken: {vector['why']}")
+    token, secret = unhex(v["token"]), unhex(v["secret"])
+    for vector in v["packets"]:
+        data = unhex(vector["bytes"])
+        same("token", data[1:9], token)
+        if data[0] == 0x10:
+            continue
+        same("length", len(data), 60)
+        same("MAC", data[44:].hex(), hmac256(secret, data[:44])[:16].hex())
+        if data[0] == 0x11:
+            same("zeros", data[25:44], bytes(19))
+        else:
+            same("address", data[26:44], bytes(10) + b"\xff\xff" + bytes([192, 0, 2, 1]) + (4433).to_bytes(2))
+    same("session", sha256(b"kring session", unhex(v["resume"]))[:16].hex(), v["name of the session"])
+    done("14   a relay's messages and packets; 7.6 a session's name")
 
 
 def check_finding():
@@ -674,6 +893,7 @@ def main():
     check_media()
     check_the_rest()
     check_finding()
+    check_relay()
 
 
 main()

@@ -18,6 +18,7 @@ mod lint;
 mod measure;
 mod needs;
 mod prove;
+#[cfg(target_os = "linux")]
 mod reach;
 mod steps;
 mod test;
@@ -49,12 +50,13 @@ cargo xtask features
 cargo xtask api [--check]
     Writes docs/public-api anew, the listing of what is promised; with --check compares it, as lint does.
 
-cargo xtask reach [CALLER CALLEE] [--moves] [--programs DIR]
+cargo xtask reach [CALLER CALLEE] [--moves] [--relay-only] [--iroh] [--delay MS] [--programs DIR]
     Has two callers behind routers of all kinds (or these two: open, full-cone, port-restricted, symmetric,
-    no-udp) call each other through network namespaces, with a relay on the server between them, and shows
-    which way their packets take and after how long; with --moves, how soon they hear each other after one
-    of them went to another network. Needs root, `ip` and `nft`. --programs has `kring` and
-    `kring-relay` taken from a folder in place of building them.
+    no-udp, open-v6) call each other through network namespaces, with a relay on the server between them, and
+    shows which way their packets take and after how long; with --moves, how soon they hear each other after
+    one of them went to another network or slept; with --relay-only, who sends to whom then; with --iroh, besides, how iroh fares (built from benches/iroh).
+    Between any two places of its internet a packet takes --delay (20 ms). Needs root, `ip`, `nft` and TAP devices.
+    --programs has `kring` and `kring-relay` taken from a folder in place of building them.
 
 cargo xtask vectors
     Writes docs/test-vectors anew from what the code does; `test` compares them.
@@ -94,7 +96,12 @@ fn run() -> Result<(), Failure> {
         Some(Value(task)) if task == "features" => features::run(line),
         Some(Value(task)) if task == "api" => api::run(line),
         Some(Value(task)) if task == "course" => course::run(course::Options::parse(line)?),
+        #[cfg(target_os = "linux")]
         Some(Value(task)) if task == "reach" => reach::run(reach::Options::parse(line)?),
+        #[cfg(not(target_os = "linux"))]
+        Some(Value(task)) if task == "reach" => {
+            Err(Failure::missing("expected Linux, whose namespaces it needs"))
+        }
         Some(Value(task)) if task == "vectors" => vectors::run(line),
         Some(Value(task)) if task == "prove" => prove::run(line),
         Some(Value(task)) if task == "header" => header::run(line),

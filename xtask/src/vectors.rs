@@ -15,5 +15,9 @@ pub(crate) fn run(mut line: lexopt::Parser) -> Result<(), Failure> {
         cargo(&["test", "--quiet", "-p", "kring-core", "--features", "pure-rust", "--lib", "vectors::"])
             .env("KRING_WRITE_VECTORS", "1"),
     );
+    steps.run(
+        "docs/test-vectors/relay.json",
+        cargo(&["test", "--quiet", "-p", "kring-net", "--lib", "vectors::"]).env("KRING_WRITE_VECTORS", "1"),
+    );
     steps.finish()
 }

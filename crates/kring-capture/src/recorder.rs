@@ -70,6 +70,9 @@ impl Y4mView {
 
 impl VideoSink for Y4mView {
     fn show(&mut self, picture: &Picture, _at: Instant) -> Result<(), SinkError> {
+        if (picture.width(), picture.height()) == (self.scaled.width(), self.scaled.height()) {
+            return self.file.write(picture);
+        }
         picture.scale_into(&mut self.scaled);
         self.file.write(&self.scaled)
     }

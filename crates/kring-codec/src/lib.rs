@@ -18,6 +18,7 @@ pub mod ladder;
 #[cfg(feature = "opus")]
 pub mod opus;
 pub mod raw;
+mod rgb;
 mod scale;
 #[doc(hidden)]
 pub mod stretch;
@@ -31,6 +32,7 @@ pub use ladder::{Ladder, Rung};
 #[cfg(feature = "opus")]
 pub use opus::Opus;
 pub use raw::{Picture, PictureError, SAMPLE_RATE};
+pub use rgb::{PixelOrder, RowsError};
 pub use video::{
     ContentHint, Decoded, EncodedVideo, Layer, Recovery, SimulcastEncoder, VideoCodec, VideoDecoder,
     VideoEncoder, VideoSettings,

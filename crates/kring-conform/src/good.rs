@@ -2,7 +2,7 @@
 
 mod talk;
 
-use crate::hello::{judge_certificate, own_offer};
+use crate::hello::{judge_certificate, own_certificate, own_offer};
 use crate::link::Came;
 use crate::log::{Fault, Log};
 use crate::messages::{self as m, field, name, numbered};
@@ -44,12 +44,23 @@ pub(crate) struct Good {
     door: Door,
     key: Option<PasscodeKey>,
     renewal: Option<RawHandshake>,
+    /// *switched* is not said.
+    pub(crate) withholds_switched: bool,
     /// Of the last handshake, and how many there were inside the session.
     hash: [u8; 32],
     pub(crate) counter: u64,
     /// How many of our sender keys the other side has taken.
     taken: u64,
-    contact: bool,
+    /// Our part of the contact's next secret, and theirs with the Noise key by which they are dialled then.
+    ours: Option<Secret>,
+    theirs: Option<(Secret, [u8; 32])>,
+}
+
+/// What a call leaves to two contacts: by what, and at which Noise key, the other side is dialled next.
+#[derive(Clone)]
+pub(crate) struct Acquainted {
+    pub(crate) psk0: Secret,
+    pub(crate) noise: [u8; 32],
 }
 
 impl Good {
@@ -74,10 +85,12 @@ impl Good {
             door: Door::None,
             key,
             renewal: None,
+            withholds_switched: false,
             hash: side.facts.hash,
             counter: 0,
             taken: 0,
-            contact: false,
+            ours: None,
+            theirs: None,
         })
     }
 
@@ -140,10 +153,9 @@ impl Good {
             m::PASSCODE_WANTED | m::CALLEE_SHARE | m::CALLEE_TAG | m::WAIT if caller && !self.answered => {
                 self.door(side, log, message).await?;
             }
-            m::CONTACT if self.answered && !self.contact => {
-                self.contact = true;
-                let random = message.bytes::<32>(1).is_some();
-                log.check("12", "contact: its random part", random, "32 bytes", "others");
+            m::CONTACT if self.answered && self.theirs.is_none() => {
+                let random = message.bytes::<32>(1);
+                log.check("12", "contact: its random part", random.is_some(), "32 bytes", "others");
                 let value = message.get(2);
                 // Over its newest Noise key, which need not be this call's.
                 let noise = value.and_then(|v| raw::certificate(v).ok()).map_or([0; 32], |c| c.noise);
@@ -156,6 +168,7 @@ impl Good {
                     "the proven identity",
                     "another",
                 );
+                self.theirs = Some((Secret::new(random.unwrap_or_default()), certificate.noise));
             }
             m::REACH if self.answered => {
                 let fields = raw::fields(&message.value).map_or(usize::MAX, |f| f.len());
@@ -326,7 +339,9 @@ impl Good {
         }
         handshake.read(second).map_err(|_| wrong("message 2 of this handshake", Came::Sealed.to_string()))?;
         let (channel, hash) = handshake.finish().map_err(|e| wrong("a channel", e.to_string()))?;
-        side.say(m::SWITCHED, &[]).await;
+        if !self.withholds_switched {
+            side.say(m::SWITCHED, &[]).await;
+        }
         side.replace(channel);
         (self.counter, self.hash) = (self.counter + 1, hash);
         log.ok("6.1", "renewed: its message 2 opens, prologue and psk0 from the handshake before");
@@ -363,6 +378,11 @@ impl Good {
         Ok(())
     }
 
+    /// Whether the other side's first sender key is there.
+    pub(crate) fn has_key(&self) -> bool {
+        self.rotation.is_some()
+    }
+
     /// Whether the code of the call is there.
     pub(crate) fn has_code(&self) -> bool {
         matches!(self.code, Code::Known)
@@ -379,6 +399,41 @@ impl Good {
         self.answered = true;
         side.talks = true;
         Ok(())
+    }
+
+    /// Says our part of the contact's next secret.
+    pub(crate) async fn say_contact(&mut self, side: &mut Side) {
+        let (random, certificate) = (random(&*side.facts.provider), own_certificate(&side.facts.own));
+        side.say(m::CONTACT, &[field(1, &*random), field(2, &certificate)].concat()).await;
+        self.ours = Some(random);
+    }
+
+    /// Has both sides say their parts, if they have not; gives what comes of it after a call that was dialled by `psk0`.
+    pub(crate) async fn acquaint(
+        &mut self,
+        side: &mut Side,
+        log: &mut Log,
+        psk0: &Secret,
+    ) -> Result<Acquainted, Fault> {
+        if self.ours.is_none() {
+            self.say_contact(side).await;
+        }
+        let theirs = ("12", "contact", "contact, after the answer and the proof");
+        self.until(side, log, theirs, |good, _| good.theirs.is_some()).await?;
+        // They have read ours once they have taken what follows it.
+        self.ping(side, log, ("12", "contact is taken, and followed by a rekey")).await?;
+        self.acquainted(side, psk0).ok_or_else(|| Fault::new("12", theirs.1, theirs.2, "none"))
+    }
+
+    /// What comes of both parts, if both are there.
+    pub(crate) fn acquainted(&self, side: &Side, psk0: &Secret) -> Option<Acquainted> {
+        let (ours, (theirs, noise)) = (self.ours.as_ref()?, self.theirs.as_ref()?);
+        let (caller, callee) = match self.role {
+            Role::Caller => (ours, theirs),
+            Role::Callee => (theirs, ours),
+        };
+        let psk0 = paper::contact_psk(&side.facts.hash, psk0, caller, callee);
+        Some(Acquainted { psk0, noise: *noise })
     }
 
     /// A sender key that is announced and taken: the other side has read all that came before, and goes on.

@@ -13,16 +13,19 @@ use kring_core::offer::{Offer, TrackInfo, TrackSource};
 use kring_core::time::WallTime;
 use kring_net::{Connection, Endpoint};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// The longest handshake frame (section 5).
 const MAX_HANDSHAKE: usize = 4096;
 
-/// Now, in seconds since 1970.
+/// Now, in seconds since 1970: the system's when it was first asked for, and from there by tokio's clock, which may be a simulation's.
 pub(crate) fn wall() -> WallTime {
-    WallTime(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs()))
+    static FIRST: LazyLock<(SystemTime, Instant)> = LazyLock::new(|| (SystemTime::now(), Instant::now()));
+    let (system, instant) = *FIRST;
+    let since = system.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + instant.elapsed();
+    WallTime(since.as_secs())
 }
 
 /// Whom we dial, and as whom.
@@ -219,8 +222,22 @@ pub(crate) struct Greeted {
     noise: [u8; 32],
 }
 
-/// Waits for the stream and message 1, and judges it.
-pub(crate) async fn greeted(by: &Dialled, connection: Connection, log: &mut Log) -> Result<Greeted, Fault> {
+/// A connection and the first frame on it: hint and message 1.
+pub(crate) struct Hailed {
+    pub(crate) link: Link,
+    exporter: [u8; 32],
+    first: Vec<u8>,
+}
+
+impl Hailed {
+    /// Whether that secret is the one that the caller has dialled by.
+    pub(crate) fn is_by(&self, psk0: &Secret) -> bool {
+        self.first.starts_with(&paper::hint(psk0, &self.exporter))
+    }
+}
+
+/// Waits for the stream and the first frame.
+pub(crate) async fn hailed(by: &Dialled, connection: Connection, log: &mut Log) -> Result<Hailed, Fault> {
     let exporter = exporter(&connection)?;
     let stream = match timeout(by.patience, connection.accept_stream()).await {
         Ok(Ok(stream)) => stream,
@@ -232,6 +249,17 @@ pub(crate) async fn greeted(by: &Dialled, connection: Connection, log: &mut Log)
     let until = link.until();
     let first = link.frame(MAX_HANDSHAKE, until).await;
     let first = first.map_err(|came| Fault::new("5", "hint and message 1", "a frame", came))?;
+    Ok(Hailed { link, exporter, first })
+}
+
+/// Waits for the stream and message 1, and judges it.
+pub(crate) async fn greeted(by: &Dialled, connection: Connection, log: &mut Log) -> Result<Greeted, Fault> {
+    read_hello(by, hailed(by, connection, log).await?, log)
+}
+
+/// Judges hint and message 1.
+pub(crate) fn read_hello(by: &Dialled, hailed: Hailed, log: &mut Log) -> Result<Greeted, Fault> {
+    let Hailed { link, exporter, first } = hailed;
     let (hint, message) = first
         .split_first_chunk::<16>()
         .ok_or_else(|| Fault::new("5", "hint and message 1", "more than 16 bytes", first.len()))?;

@@ -2,9 +2,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use clap::{Args, Parser, Subcommand};
-use kring_conform::{Invitation, Log, Options, Step, answer, dial};
+use kring_conform::{By, Invitation, Log, Options, Step, answer, dial};
 use kring_core::passcode::Passcode;
 use kring_core::ticket::Ticket;
+use kring_net::relay::{Pin, RelayAddress, resolve};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,13 @@ enum Command {
         #[command(flatten)]
         how: How,
     },
+    /// Meets itself at a relay, well and badly.
+    Relay {
+        /// The relay, as in `kring --relay`: HOST:PORT or HOST:PORT#PIN.
+        relay: RelayAddress,
+        #[command(flatten)]
+        how: How,
+    },
 }
 
 #[derive(Args)]
@@ -54,6 +62,12 @@ struct How {
     /// For how many seconds each thing is waited for.
     #[arg(long, default_value_t = 12)]
     patience: u64,
+    /// The other side keeps its callers, or whom it calls, as contacts: calls without a ticket, and both dialling at once.
+    #[arg(long)]
+    contact: bool,
+    /// What takes minutes and hours as well: four hours in all.
+    #[arg(long)]
+    long: bool,
     /// Only refusals with this in their names, behind the good call.
     #[arg(long)]
     only: Option<String>,
@@ -102,7 +116,17 @@ async fn walk(command: Command) -> Result<bool, String> {
                 None => println!("{ticket}"),
             }
             let mut log = how.log();
-            answer(&invitation, &options, &mut log, |n, of| eprintln!("call {} of {of} is awaited", n + 1))
+            answer(&invitation, &options, &mut log, |n, of, by| {
+                let by = if by == By::Contact { ", dialled as a contact" } else { "" };
+                eprintln!("call {} of {of} is awaited{by}", n + 1);
+            })
+            .await;
+            Ok(how.sum_up(&log))
+        }
+        Command::Relay { relay, how } => {
+            let addresses = resolve(&relay).await.map_err(|e| e.to_string())?;
+            let mut log = how.log();
+            kring_conform::relay(addresses[0], relay.pin().map(|Pin(pin)| pin), &how.options(), &mut log)
                 .await;
             Ok(how.sum_up(&log))
         }
@@ -112,7 +136,13 @@ async fn walk(command: Command) -> Result<bool, String> {
 impl How {
     fn options(&self) -> Options {
         let patience = Duration::from_secs(self.patience);
-        Options { patience, only: self.only.clone(), ..Options::default() }
+        Options {
+            patience,
+            only: self.only.clone(),
+            contact: self.contact,
+            long: self.long,
+            ..Options::default()
+        }
     }
 
     fn log(&self) -> Log {

@@ -70,6 +70,9 @@ pub(crate) fn name(kind: u64) -> String {
         RENEWED => "renewed",
         SWITCHED => "switched",
         KEY_TAKEN => "key taken",
+        WAYS => "ways",
+        SESSION => "session",
+        RELAY => "relay",
         _ => return format!("message {kind}"),
     };
     name.to_owned()

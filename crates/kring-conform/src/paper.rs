@@ -64,6 +64,13 @@ pub fn code(hash: &[u8; 32], caller: &[u8; 32], callee: &[u8; 32]) -> u64 {
     u64::from_be_bytes(okm[..8].try_into().expect("8 of 32 bytes"))
 }
 
+/// Section 12: the secret that a call leaves to two contacts.
+#[must_use]
+pub fn contact_psk(hash: &[u8; 32], psk0: &Secret, caller: &Secret, callee: &Secret) -> Secret {
+    let ikm = Zeroizing::new([&psk0[..], &caller[..], &callee[..]].concat());
+    hkdf(hash, &ikm, "kring contact psk")
+}
+
 /// Section 8: what the media keys of a direct call are bound to.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {

@@ -20,10 +20,10 @@ use kring_core::time::WallTime;
 use kring_net::Connection;
 
 /// Codes that end a connection during the handshake (section 4).
-const NO_TICKET: u64 = 0x40;
+pub(crate) const NO_TICKET: u64 = 0x40;
 const CLOCK: u64 = 0x41;
 const VERSION: u64 = 0x42;
-const HANDSHAKE: u64 = 0x43;
+pub(crate) const HANDSHAKE: u64 = 0x43;
 
 /// What is wrong with a beginning, at the caller.
 #[derive(Clone, Copy)]

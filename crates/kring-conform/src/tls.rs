@@ -11,6 +11,7 @@ use rustls::crypto::aws_lc_rs::cipher_suite::{TLS13_AES_128_GCM_SHA256, TLS13_AE
 use rustls::crypto::aws_lc_rs::kx_group::{SECP256R1, X25519, X25519MLKEM768};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::quic::Suite;
 use rustls::version::TLS13;
 use rustls::{DigitallySignedStruct, Error, NamedGroup, SignatureScheme, SupportedCipherSuite};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,16 +21,17 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// What a client offers.
-struct Offered {
+pub(crate) struct Offered {
     alpn: Vec<Vec<u8>>,
     groups: Vec<&'static dyn SupportedKxGroup>,
     suites: Vec<SupportedCipherSuite>,
 }
 
 impl Offered {
-    fn right() -> Offered {
+    /// What a server with that ALPN takes.
+    pub(crate) fn right(alpn: &[u8]) -> Offered {
         Offered {
-            alpn: vec![b"kring/1".to_vec()],
+            alpn: vec![alpn.to_vec()],
             groups: vec![X25519MLKEM768],
             suites: vec![TLS13_AES_256_GCM_SHA384],
         }
@@ -112,8 +114,11 @@ impl ServerCertVerifier for AnyKey {
     }
 }
 
-async fn attempt(address: SocketAddr, offered: Offered, patience: Duration) -> Result<Outcome, String> {
-    let tickets = Arc::new(Tickets::default());
+/// A client of TLS, and what protects QUIC's first packets.
+pub(crate) fn client(
+    offered: Offered,
+    tickets: Option<Arc<dyn ClientSessionStore>>,
+) -> Result<(rustls::ClientConfig, Suite), String> {
     let provider = Arc::new(CryptoProvider {
         kx_groups: offered.groups,
         cipher_suites: offered.suites,
@@ -126,11 +131,16 @@ async fn attempt(address: SocketAddr, offered: Offered, patience: Duration) -> R
         .with_custom_certificate_verifier(Arc::new(AnyKey(provider)))
         .with_no_client_auth();
     tls.alpn_protocols = offered.alpn;
-    tls.resumption = Resumption::store(tickets.clone());
+    tls.resumption = tickets.map_or_else(Resumption::disabled, Resumption::store);
     tls.enable_sni = false;
     // QUIC's first packets are under AES-128 whatever TLS agrees on (RFC 9001, section 5.2).
     let initial = TLS13_AES_128_GCM_SHA256.tls13().and_then(|suite| suite.quic_suite());
-    let initial = initial.ok_or("no AES-128-GCM for QUIC's Initial packets")?;
+    Ok((tls, initial.ok_or("no AES-128-GCM for QUIC's Initial packets")?))
+}
+
+async fn attempt(address: SocketAddr, offered: Offered, patience: Duration) -> Result<Outcome, String> {
+    let tickets = Arc::new(Tickets::default());
+    let (tls, initial) = client(offered, Some(tickets.clone()))?;
     let crypto = QuicClientConfig::with_initial(Arc::new(tls), initial).map_err(|e| e.to_string())?;
     let here: SocketAddr =
         if address.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
@@ -151,13 +161,19 @@ async fn attempt(address: SocketAddr, offered: Offered, patience: Duration) -> R
     Ok(outcome)
 }
 
-/// Tries what a callee has to take and what it has to refuse.
-pub(crate) async fn hop(address: SocketAddr, patience: Duration, log: &mut Log) {
-    let right = attempt(address, Offered::right(), patience).await;
-    let came = match right {
+/// Tries what a server with that ALPN, which `section` is about, has to take and what it has to refuse.
+pub(crate) async fn hop(
+    address: SocketAddr,
+    (section, alpn): (&'static str, &[u8]),
+    patience: Duration,
+    log: &mut Log,
+) {
+    let right = || Offered::right(alpn);
+    let came = attempt(address, right(), patience).await;
+    let came = match came {
         Ok(Outcome::Connected(tickets)) => {
-            log.ok("4", "the one cipher suite, the one key exchange");
-            log.check("4", "no session tickets", tickets == 0, "none", tickets);
+            log.ok(section, "the one cipher suite, the one key exchange");
+            log.check(section, "no session tickets", tickets == 0, "none", tickets);
             None
         }
         Ok(Outcome::Refused) => Some("a refusal".to_owned()),
@@ -165,26 +181,20 @@ pub(crate) async fn hop(address: SocketAddr, patience: Duration, log: &mut Log) 
         Err(error) => Some(error),
     };
     if let Some(came) = came {
-        let expected = "a connection with TLS_AES_256_GCM_SHA384, X25519MLKEM768 and kring/1";
-        return log.fault(Fault::new("4", "the one cipher suite, the one key exchange", expected, came));
+        let expected = "a connection with TLS_AES_256_GCM_SHA384, X25519MLKEM768 and its ALPN";
+        return log.fault(Fault::new(section, "the one cipher suite, the one key exchange", expected, came));
     }
     let wrong = [
-        ("another ALPN is refused", Offered { alpn: vec![b"h3".to_vec()], ..Offered::right() }),
-        ("no ALPN is refused", Offered { alpn: vec![], ..Offered::right() }),
-        (
-            "key exchange without ML-KEM is refused",
-            Offered { groups: vec![X25519, SECP256R1], ..Offered::right() },
-        ),
-        (
-            "another cipher suite is refused",
-            Offered { suites: vec![TLS13_AES_128_GCM_SHA256], ..Offered::right() },
-        ),
+        ("another ALPN is refused", Offered { alpn: vec![b"h3".to_vec()], ..right() }),
+        ("no ALPN is refused", Offered { alpn: vec![], ..right() }),
+        ("key exchange without ML-KEM is refused", Offered { groups: vec![X25519, SECP256R1], ..right() }),
+        ("another cipher suite is refused", Offered { suites: vec![TLS13_AES_128_GCM_SHA256], ..right() }),
     ];
     for (what, offered) in wrong {
         match attempt(address, offered, patience).await {
-            Ok(Outcome::Connected(_)) => log.fault(Fault::new("4", what, "a refusal", "a connection")),
-            Ok(_) => log.ok("4", what),
-            Err(error) => log.skip("4", what, error),
+            Ok(Outcome::Connected(_)) => log.fault(Fault::new(section, what, "a refusal", "a connection")),
+            Ok(_) => log.ok(section, what),
+            Err(error) => log.skip(section, what, error),
         }
     }
 }

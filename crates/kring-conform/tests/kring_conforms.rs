@@ -3,8 +3,8 @@
 
 use kring::capture::{AudioSink, Consent, Kind, NullSpeaker, Played, SinkError, TestCard, Tone, VideoSink};
 use kring::codec::Picture;
-use kring::{Endpoint, Media};
-use kring_conform::{Invitation, Log, Options, Step, Verdict, answer, dial};
+use kring::{Call, Endpoint, Event, Home, Media};
+use kring_conform::{By, Invitation, Log, Options, Step, Verdict, answer, dial};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,20 @@ fn media() -> Media {
 
 fn endpoint() -> Endpoint {
     Endpoint::builder().bind("127.0.0.1:0".parse().unwrap()).build().unwrap()
+}
+
+/// One that has a place for contacts.
+fn with_home() -> Endpoint {
+    Endpoint::builder().bind("127.0.0.1:0".parse().unwrap()).home(Home::in_memory()).build().unwrap()
+}
+
+/// Keeps whoever is at the other side, until the call is over.
+async fn keep(endpoint: Endpoint, call: Call) {
+    while let Some(event) = call.next_event().await {
+        if event == (Event::Acquainted { contact: None }) {
+            endpoint.keep(&call.peer().unwrap(), "Conform").unwrap();
+        }
+    }
 }
 
 /// A log that prints, for whoever has to read what failed.
@@ -133,8 +147,55 @@ async fn a_caller() {
             tokio::spawn(async move { call.ended().await });
         }
     });
-    answer(&invitation, &options, &mut log, move |_, _| dialled.send(()).unwrap()).await;
+    answer(&invitation, &options, &mut log, move |_, _, _| dialled.send(()).unwrap()).await;
     all_is_well(&log, &["2", "4", "5", "6", "7", "7.1", "7.2", "7.3", "7.5", "8", "9", "10", "12", "C"]);
     task.await.unwrap();
     kring.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callee_that_keeps_its_callers() {
+    let kring = with_home();
+    let ticket = kring.ticket(Duration::from_secs(3600)).unwrap();
+    let answering = kring.clone();
+    let task = tokio::spawn(async move {
+        while let Some(incoming) = answering.incoming().await {
+            tokio::spawn(keep(answering.clone(), incoming.answer(media())));
+        }
+    });
+    let mut log = log();
+    let options = Options { contact: true, only: Some("none of them".into()), ..Options::default() };
+    dial(&ticket, &options, &mut log).await.unwrap();
+    all_is_well(&log, &["12"]);
+    assert!(log.steps().iter().any(|step| step.walk == "a contact calls again"));
+    kring.close().await;
+    task.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_keeps_whom_it_calls_in_either_order_of_identities() {
+    for smaller in [true, false] {
+        let kring = with_home();
+        let options = Options { contact: true, only: Some("none of them".into()), ..Options::default() };
+        let invite = || Invitation::new("127.0.0.1:0".parse().unwrap(), &options).unwrap();
+        let invitation = std::iter::repeat_with(invite)
+            .find(|it| (it.identity().as_bytes() < kring.identity().as_bytes()) == smaller)
+            .unwrap();
+        let mut log = log();
+        let (dialler, ticket) = (kring.clone(), invitation.ticket().clone());
+        let (dialled, mut calls) = tokio::sync::mpsc::unbounded_channel();
+        let task = tokio::spawn(async move {
+            while let Some(by) = calls.recv().await {
+                let call = match by {
+                    By::Ticket => dialler.dial(&ticket, media()),
+                    By::Contact => dialler.dial_contact("Conform", media()).unwrap(),
+                };
+                tokio::spawn(keep(dialler.clone(), call));
+            }
+        });
+        answer(&invitation, &options, &mut log, move |_, _, by| dialled.send(by).unwrap()).await;
+        all_is_well(&log, &["11", "12"]);
+        task.await.unwrap();
+        kring.close().await;
+    }
 }

@@ -43,7 +43,7 @@
  * The ABI that this header describes: 65536 × major + minor. Of one major version, functions, constants and fields at the end of
  * structs are only ever added, each with a higher minor version.
  */
-#define KRING_ABI_VERSION (1 << 16)
+#define KRING_ABI_VERSION ((1 << 16) + 1)
 
 /**
  * The library has Opus, for sound.
@@ -181,6 +181,36 @@
 #define KRING_ERROR_MISMATCH -21
 
 /**
+ * The relay is not reached.
+ */
+#define KRING_ERROR_RELAY -22
+
+/**
+ * Nothing is logged.
+ */
+#define KRING_LOG_OFF 0
+
+/**
+ * Something is broken.
+ */
+#define KRING_LOG_ERROR 1
+
+/**
+ * Something was not done that somebody will miss.
+ */
+#define KRING_LOG_WARN 2
+
+/**
+ * What happens, rarely more than a line a minute.
+ */
+#define KRING_LOG_INFO 3
+
+/**
+ * What helps to find a mistake, such as why a stranger's packet was dropped.
+ */
+#define KRING_LOG_DEBUG 4
+
+/**
  * The identity: a secret.
  */
 #define KRING_ITEM_IDENTITY 0
@@ -255,6 +285,12 @@
  * Takes from the store the identity only: tickets end with the endpoint, and there are no contacts.
  */
 #define KRING_ENDPOINT_IDENTITY_ONLY 4
+
+/**
+ * Calls go through relays only: the other side does not learn this side's addresses, which stand in no ticket either, nor is anybody
+ * called at an address. Without a relay in the options nobody can call here.
+ */
+#define KRING_ENDPOINT_RELAY_ONLY 8
 
 /**
  * The ticket is good for one call: spent as soon as a caller with it has proven who that is.
@@ -355,6 +391,21 @@
  * The call is over; no event follows. `end`, `by`, `code` and `text` say how.
  */
 #define KRING_EVENT_ENDED 17
+
+/**
+ * Packets go another way from now on: `state` is a KRING_PATH_ value. The call goes on meanwhile.
+ */
+#define KRING_EVENT_PATH 18
+
+/**
+ * From address to address.
+ */
+#define KRING_PATH_DIRECT 0
+
+/**
+ * Through a relay, which sees how much and when, but not what.
+ */
+#define KRING_PATH_RELAYED 1
 
 /**
  * The other side did not do its part in time. The call goes on without a code.
@@ -568,6 +619,17 @@
 #define KRING_PIXELS_NV12 1
 
 /**
+ * One plane in `y`: red, green, blue and alpha of each pixel, a byte each; 256 shades, of which video has 220 (ITU-R BT.601). Alpha is passed over,
+ * and 255 where the library writes it.
+ */
+#define KRING_PIXELS_RGBA 2
+
+/**
+ * The same as blue, green, red and alpha.
+ */
+#define KRING_PIXELS_BGRA 3
+
+/**
  * Nothing has come yet, or nothing is to be heard: silence.
  */
 #define KRING_PLAYED_WAITING 0
@@ -618,15 +680,24 @@
 #define KRING_RECOVERY_REFERENCE 1
 
 /**
- * A place for an identity, tickets and contacts. It may be freed once it was used.
+ * Takes a line of the log: its level, the part of the library that it comes from, such as "kring_net::path", and a sentence. The texts are the
+ * library's and good until it returns.
+ *
+ * Called on any thread, also on yours while they are in a function of this header, and on several at once. It must not call functions
+ * of this header, and must not wait.
  */
-typedef uint64_t kring_store;
+typedef void (*kring_log_fn)(void *user_data, uint32_t level, const char *target, const char *message);
 
 /**
  * Frees what user_data points to. Called exactly once, last of all, by whichever thread was the last to use it, which may be the one
  * that frees a handle. NULL if there is nothing to free.
  */
 typedef void (*kring_drop_fn)(void *user_data);
+
+/**
+ * A place for an identity, tickets and contacts. It may be freed once it was used.
+ */
+typedef uint64_t kring_store;
 
 /**
  * A store of the program's own. Its functions are called by any thread, one at a time for each item; they may block for a disk's time and
@@ -800,6 +871,10 @@ typedef struct kring_ticket {
      * Whom one reaches with it.
      */
     char fingerprint[64];
+    /**
+     * The relay at which they are reached as well: host and port; "" for none.
+     */
+    char relay[272];
 } kring_ticket;
 
 /**
@@ -835,6 +910,11 @@ typedef struct kring_endpoint_options {
      * How long nothing may be heard of a peer, in ms. 0: 30,000.
      */
     uint32_t vanished_ms;
+    /**
+     * A relay to listen at as well, such as `relay.example:4433#` and its pin, as the one who runs it gives it out. Tickets name it, so
+     * that calls come where no address of this machine is reached; it is trusted with nothing. NULL: none.
+     */
+    const char *relay;
 } kring_endpoint_options;
 
 /**
@@ -897,29 +977,6 @@ typedef struct kring_ticket_options {
 typedef uint64_t kring_media;
 
 /**
- * Somebody calls. It rings for them until this is answered, declined or freed, which declines.
- */
-typedef uint64_t kring_incoming;
-
-/**
- * Takes an incoming call, which is the program's from now on.
- *
- * Called on a thread of the library's own for this endpoint, one at a time. It may call any function of this header but kring_shutdown;
- * while it takes its time, at most 8 further calls ring.
- */
-typedef void (*kring_incoming_fn)(void *user_data, kring_incoming incoming);
-
-/**
- * Somebody waits at the door. Freeing it lets them go.
- */
-typedef uint64_t kring_knock;
-
-/**
- * Takes somebody who waits to be let in, who is the program's from now on. Called as kring_incoming_fn is.
- */
-typedef void (*kring_knock_fn)(void *user_data, kring_knock knock);
-
-/**
  * How many handshakes came to what.
  */
 typedef struct kring_counters {
@@ -956,6 +1013,29 @@ typedef struct kring_counters {
      */
     uint64_t completed;
 } kring_counters;
+
+/**
+ * Somebody calls. It rings for them until this is answered, declined or freed, which declines.
+ */
+typedef uint64_t kring_incoming;
+
+/**
+ * Takes an incoming call, which is the program's from now on.
+ *
+ * Called on a thread of the library's own for this endpoint, one at a time. It may call any function of this header but kring_shutdown;
+ * while it takes its time, at most 8 further calls ring.
+ */
+typedef void (*kring_incoming_fn)(void *user_data, kring_incoming incoming);
+
+/**
+ * Somebody waits at the door. Freeing it lets them go.
+ */
+typedef uint64_t kring_knock;
+
+/**
+ * Takes somebody who waits to be let in, who is the program's from now on. Called as kring_incoming_fn is.
+ */
+typedef void (*kring_knock_fn)(void *user_data, kring_knock knock);
 
 /**
  * How a call ended.
@@ -1004,7 +1084,7 @@ typedef struct kring_event {
      */
     uint32_t track;
     /**
-     * A KRING_TRACK_STATE_ or KRING_CODE_FAILURE_ value, or 0 and 1.
+     * A KRING_TRACK_STATE_, KRING_CODE_FAILURE_ or KRING_PATH_ value, or 0 and 1.
      */
     uint32_t state;
     /**
@@ -1279,6 +1359,14 @@ typedef struct kring_stats {
      * How long these stood still there.
      */
     double remote_freezes_duration;
+    /**
+     * How packets get to the other side: a KRING_PATH_ value.
+     */
+    uint32_t path;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
 } kring_stats;
 
 /**
@@ -1454,6 +1542,53 @@ typedef struct kring_audio_source {
 typedef uint64_t kring_audio_input;
 
 /**
+ * A picture that is read: 8 bits, with luma in video range (16 to 235). The pixels are whose function or callback it is given to, and good until that
+ * returns.
+ */
+typedef struct kring_picture {
+    /**
+     * sizeof(kring_picture).
+     */
+    uint32_t struct_size;
+    /**
+     * A KRING_PIXELS_ value; what the library gives out is KRING_PIXELS_I420.
+     */
+    uint32_t pixels;
+    /**
+     * Width in pixels, even, 2 to 8192.
+     */
+    uint32_t width;
+    /**
+     * Height in pixels, even, 2 to 8192.
+     */
+    uint32_t height;
+    /**
+     * Luma, or the pixels of KRING_PIXELS_RGBA and KRING_PIXELS_BGRA.
+     */
+    const uint8_t *y;
+    /**
+     * Blue difference, or both; NULL where there is one plane.
+     */
+    const uint8_t *u;
+    /**
+     * Red difference.
+     */
+    const uint8_t *v;
+    /**
+     * Bytes from one row of `y` to the next: at least `width`, or four times that.
+     */
+    size_t y_stride;
+    /**
+     * The same of `u`, at least half of that, or all with KRING_PIXELS_NV12.
+     */
+    size_t u_stride;
+    /**
+     * The same of `v`.
+     */
+    size_t v_stride;
+} kring_picture;
+
+/**
  * A picture that is written: KRING_PIXELS_I420, rows without gaps, the library's and good until the callback returns.
  */
 typedef struct kring_picture_buffer {
@@ -1545,53 +1680,6 @@ typedef struct kring_video_source {
  * Pictures that are pushed in as they come, say from a camera's own callback.
  */
 typedef uint64_t kring_video_input;
-
-/**
- * A picture that is read: 8 bits, video range (luma 16 to 235). The pixels are whose function or callback it is given to, and good until that
- * returns.
- */
-typedef struct kring_picture {
-    /**
-     * sizeof(kring_picture).
-     */
-    uint32_t struct_size;
-    /**
-     * A KRING_PIXELS_ value; what the library gives out is KRING_PIXELS_I420.
-     */
-    uint32_t pixels;
-    /**
-     * Width in pixels, even, 2 to 8192.
-     */
-    uint32_t width;
-    /**
-     * Height in pixels, even, 2 to 8192.
-     */
-    uint32_t height;
-    /**
-     * Luma.
-     */
-    const uint8_t *y;
-    /**
-     * Blue difference, or both.
-     */
-    const uint8_t *u;
-    /**
-     * Red difference.
-     */
-    const uint8_t *v;
-    /**
-     * Bytes from one row of luma to the next, at least `width`.
-     */
-    size_t y_stride;
-    /**
-     * The same of `u`, at least half of that, or all with KRING_PIXELS_NV12.
-     */
-    size_t u_stride;
-    /**
-     * The same of `v`.
-     */
-    size_t v_stride;
-} kring_picture;
 
 /**
  * A sink of sound. Sound is mono, float from -1 to 1, 48,000 samples a second, in blocks of some milliseconds.
@@ -1958,6 +2046,18 @@ int32_t kring_prepare(void);
 int32_t kring_shutdown(int32_t timeout_ms);
 
 /**
+ * Has what the library logs, up to `level` (a KRING_LOG_ value), go to `callback` instead of to the one before, whose data is dropped.
+ * KRING_LOG_OFF ends that, `callback` may be NULL then; kring_shutdown does as well. Lines hold no secrets: no keys, no tickets, nothing that
+ * is said or shown; but addresses, and names of files.
+ *
+ * KRING_ERROR_STATE if a Rust part of this process takes the log already.
+ */
+int32_t kring_log(uint32_t level,
+                  kring_log_fn callback,
+                  void *user_data,
+                  kring_drop_fn drop_fn);
+
+/**
  * Plain files in `folder`, for their owner only. Nothing is made or opened yet.
  */
 int32_t kring_store_files(const char *folder, kring_store *store);
@@ -2200,6 +2300,21 @@ int32_t kring_endpoint_close(kring_endpoint endpoint);
 int32_t kring_endpoint_free(kring_endpoint endpoint);
 
 /**
+ * Waits until the relay of the options is reached, `timeout_ms` at most: negative is for ever, 0 only looks. Without one, that is at once.
+ *
+ * KRING_ERROR_TIMEOUT; KRING_ERROR_RELAY if it is not reached, but is tried again and again all the same; KRING_ERROR_ENDED if the endpoint was
+ * freed meanwhile.
+ */
+int32_t kring_endpoint_wait_relay(kring_endpoint endpoint,
+                                  int32_t timeout_ms);
+
+/**
+ * Says that the network has changed, or that the machine has slept: calls look for other ways at once. What this machine's addresses tell
+ * is noticed without it, within 200 ms.
+ */
+int32_t kring_endpoint_network_changed(kring_endpoint endpoint);
+
+/**
  * Who this endpoint is.
  */
 int32_t kring_endpoint_identity(kring_endpoint endpoint, struct kring_identity *identity);
@@ -2286,6 +2401,11 @@ int32_t kring_endpoint_answer_next(kring_endpoint endpoint,
                                    kring_call *call);
 
 /**
+ * How many strangers and broken handshakes were dropped.
+ */
+int32_t kring_endpoint_counters(kring_endpoint endpoint, struct kring_counters *counters);
+
+/**
  * Waits for the next caller, `timeout_ms` at most: negative is for ever, 0 only looks.
  *
  * KRING_ERROR_TIMEOUT; KRING_ERROR_ENDED if the endpoint is closed or was freed meanwhile; KRING_ERROR_STATE if callers go to a callback.
@@ -2322,11 +2442,6 @@ int32_t kring_endpoint_on_knock(kring_endpoint endpoint,
                                 kring_knock_fn callback,
                                 void *user_data,
                                 kring_drop_fn drop_fn);
-
-/**
- * How many strangers and broken handshakes were dropped.
- */
-int32_t kring_endpoint_counters(kring_endpoint endpoint, struct kring_counters *counters);
 
 /**
  * Who calls, as proven by the handshake.
@@ -2475,6 +2590,16 @@ int32_t kring_call_mute_microphone(kring_call call, uint32_t muted);
  * Switches this side's camera off (not 0) or on (0); the other side is told.
  */
 int32_t kring_call_mute_camera(kring_call call, uint32_t muted);
+
+/**
+ * Whether this side's microphone is muted: 1 or 0 goes to `muted`.
+ */
+int32_t kring_call_is_microphone_muted(kring_call call, uint32_t *muted);
+
+/**
+ * Whether this side's camera is off: 1 or 0 goes to `muted`.
+ */
+int32_t kring_call_is_camera_muted(kring_call call, uint32_t *muted);
 
 /**
  * Takes over each source and sink that `media` has, in place of the one before, which is closed within 100 ms; also in place of one that
@@ -2736,6 +2861,26 @@ int32_t kring_audio_input_end(kring_audio_input input);
  * Lets go of the input; the track ends after what waits.
  */
 int32_t kring_audio_input_free(kring_audio_input input);
+
+/**
+ * Converts a picture, say one that a kring_video_sink is shown, to KRING_PIXELS_RGBA or KRING_PIXELS_BGRA, as `pixels` says: into `to`, which has room
+ * for `capacity` bytes, `stride` bytes from one row to the next (at least four times the width). `picture` is KRING_PIXELS_I420.
+ *
+ * KRING_ERROR_BUFFER if there is not room for all rows; nothing is written then.
+ */
+int32_t kring_picture_to_rgba(const struct kring_picture *picture,
+                              uint32_t pixels,
+                              uint8_t *to,
+                              size_t stride,
+                              size_t capacity);
+
+/**
+ * Writes a picture of whatever KRING_PIXELS_ to a buffer of the same size, such as the one that a kring_video_source has to fill.
+ *
+ * KRING_ERROR_ARGUMENT if the sizes differ.
+ */
+int32_t kring_picture_fill(const struct kring_picture_buffer *buffer,
+                           const struct kring_picture *picture);
 
 /**
  * Sends pictures that the program is asked for. `drop_fn` is called when the call is over, and also if this fails, unless `source` cannot

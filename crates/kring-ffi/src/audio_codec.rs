@@ -1,10 +1,10 @@
 //! Sound that the program encodes and decodes itself.
 
 use crate::callback::{UserData, kring_drop_fn};
-use crate::codec::{decode_error, encode_error, lasting};
-use crate::error::{Failure, KRING_OK, guard};
+use crate::codec::{Functions, Made, decode_error, encode_error};
+use crate::error::{KRING_OK, guard};
 use crate::media::{self, kring_media};
-use crate::{runtime, sized, text};
+use crate::sized;
 use kring::codec::{
     AudioCodec, AudioDecoder, AudioEncoder, AudioSettings, DecodeError, EncodeError, FrameDuration,
 };
@@ -93,19 +93,7 @@ pub struct kring_audio_codec {
 
 sized::versioned!(kring_audio_codec, size_of::<kring_audio_codec>());
 
-/// The program's functions, as long as any encoder or decoder needs them.
-struct Functions {
-    functions: kring_audio_codec,
-    name: &'static str,
-    data: UserData,
-}
-
-// SAFETY: the header says that several threads use the functions and their data.
-unsafe impl Send for Functions {}
-// SAFETY: as above.
-unsafe impl Sync for Functions {}
-
-struct Codec(Arc<Functions>);
+struct Codec(Arc<Functions<kring_audio_codec>>);
 
 /// What there is besides the program's own.
 fn built_in(name: &str) -> Option<Box<dyn AudioCodec>> {
@@ -127,21 +115,13 @@ impl AudioCodec for Codec {
         let Some(new) = self.0.functions.encoder_new else {
             return built_in(name).ok_or(encode_error(name, "encoder_new", 0))?.encoder(settings);
         };
-        let mut encoder = Encoder {
-            codec: self.0.clone(),
-            encoder: None,
-            duration: settings.duration,
-            rate: settings.bits_per_second,
-            loss: 0,
-        };
-        runtime::mark_own_thread();
-        let mut made = std::ptr::null_mut();
+        let (duration, rate, loss) = (settings.duration, settings.bits_per_second, 0);
+        let asked = asked(duration, rate, loss);
         // SAFETY: the header says so of this function and this pointer.
-        match unsafe { new(self.0.data.pointer(), &encoder.settings(), &mut made) } {
-            KRING_OK => encoder.encoder = Some(made),
-            code => return Err(encode_error(name, "encoder_new", code)),
-        }
-        Ok(Box::new(encoder))
+        let made =
+            self.0.make(|data, made| unsafe { new(data, &asked, made) }, self.0.functions.encoder_free);
+        let encoder = made.map_err(|code| encode_error(name, "encoder_new", code))?;
+        Ok(Box::new(Encoder { codec: self.0.clone(), encoder, duration, rate, loss }))
     }
 
     fn decoder(&self) -> Result<Box<dyn AudioDecoder>, DecodeError> {
@@ -149,37 +129,29 @@ impl AudioCodec for Codec {
         let Some(new) = self.0.functions.decoder_new else {
             return built_in(name).ok_or(decode_error(name, "decoder_new", 0))?.decoder();
         };
-        runtime::mark_own_thread();
-        let mut made = std::ptr::null_mut();
         // SAFETY: the header says so of this function and this pointer.
-        match unsafe { new(self.0.data.pointer(), &mut made) } {
-            KRING_OK => Ok(Box::new(Decoder { codec: self.0.clone(), decoder: made })),
-            code => Err(decode_error(name, "decoder_new", code)),
-        }
+        let made = self.0.make(|data, made| unsafe { new(data, made) }, self.0.functions.decoder_free);
+        let made = made.map_err(|code| decode_error(name, "decoder_new", code))?;
+        Ok(Box::new(Decoder { codec: self.0.clone(), decoder: made }))
+    }
+}
+
+fn asked(duration: FrameDuration, rate: u32, loss: u8) -> kring_audio_settings {
+    kring_audio_settings {
+        struct_size: size_of::<kring_audio_settings>() as u32,
+        duration_ms: duration.milliseconds(),
+        bits_per_second: rate,
+        expected_loss: loss.into(),
     }
 }
 
 struct Encoder {
-    codec: Arc<Functions>,
-    /// Nothing until it was made.
-    encoder: Option<*mut c_void>,
+    /// Before the functions, as it is freed by one of them before their data is dropped.
+    encoder: Made,
+    codec: Arc<Functions<kring_audio_codec>>,
     duration: FrameDuration,
     rate: u32,
     loss: u8,
-}
-
-// SAFETY: the header says that it is used by one thread at a time, whichever.
-unsafe impl Send for Encoder {}
-
-impl Encoder {
-    fn settings(&self) -> kring_audio_settings {
-        kring_audio_settings {
-            struct_size: size_of::<kring_audio_settings>() as u32,
-            duration_ms: self.duration.milliseconds(),
-            bits_per_second: self.rate,
-            expected_loss: self.loss.into(),
-        }
-    }
 }
 
 impl AudioEncoder for Encoder {
@@ -189,16 +161,16 @@ impl AudioEncoder for Encoder {
         if pcm.len() != expected {
             return Err(EncodeError::FrameLength { expected, got: pcm.len() });
         }
-        let (Some(encode), Some(encoder)) = (self.codec.functions.encode, self.encoder) else {
-            return Err(encode_error(self.codec.name, "encode", 0));
-        };
+        let name = self.codec.name;
+        let encode = self.codec.functions.encode.ok_or(encode_error(name, "encode", 0))?;
+        let asked = asked(self.duration, self.rate, self.loss);
         packet.resize(KRING_AUDIO_PACKET_SIZE, 0);
         let mut length = 0;
         // SAFETY: the header says so of this function and this pointer; lengths are as is said.
         let code = unsafe {
             encode(
-                encoder,
-                &self.settings(),
+                self.encoder.pointer,
+                &asked,
                 pcm.as_ptr(),
                 pcm.len(),
                 packet.as_mut_ptr(),
@@ -211,7 +183,7 @@ impl AudioEncoder for Encoder {
             return Ok(());
         }
         packet.clear();
-        Err(encode_error(self.codec.name, "encode", code))
+        Err(encode_error(name, "encode", code))
     }
 
     fn set_bitrate(&mut self, bits_per_second: u32) {
@@ -235,22 +207,11 @@ impl AudioEncoder for Encoder {
     }
 }
 
-impl Drop for Encoder {
-    fn drop(&mut self) {
-        if let (Some(free), Some(encoder)) = (self.codec.functions.encoder_free, self.encoder) {
-            // SAFETY: the header says so of this function and this pointer.
-            unsafe { free(encoder) };
-        }
-    }
-}
-
 struct Decoder {
-    codec: Arc<Functions>,
-    decoder: *mut c_void,
+    /// Before the functions, as it is freed by one of them before their data is dropped.
+    decoder: Made,
+    codec: Arc<Functions<kring_audio_codec>>,
 }
-
-// SAFETY: the header says that it is used by one thread at a time, whichever.
-unsafe impl Send for Decoder {}
 
 impl AudioDecoder for Decoder {
     fn decode(&mut self, packet: &[u8], pcm: &mut Vec<f32>) -> Result<(), DecodeError> {
@@ -262,7 +223,14 @@ impl AudioDecoder for Decoder {
         // SAFETY: the header says so of this function and this pointer; lengths are as is said.
         let code = unsafe {
             let to = pcm.as_mut_ptr().add(before);
-            decode(self.decoder, packet.as_ptr(), packet.len(), to, KRING_AUDIO_PACKET_SAMPLES, &mut count)
+            decode(
+                self.decoder.pointer,
+                packet.as_ptr(),
+                packet.len(),
+                to,
+                KRING_AUDIO_PACKET_SAMPLES,
+                &mut count,
+            )
         };
         let well = code == KRING_OK && count <= KRING_AUDIO_PACKET_SAMPLES;
         pcm.truncate(before + if well { count } else { 0 });
@@ -274,7 +242,7 @@ impl AudioDecoder for Decoder {
         pcm.resize(before + samples, 0.0);
         let Some(conceal) = self.codec.functions.conceal else { return Ok(()) };
         // SAFETY: the header says so of this function and this pointer; there is room for so many.
-        match unsafe { conceal(self.decoder, pcm.as_mut_ptr().add(before), samples) } {
+        match unsafe { conceal(self.decoder.pointer, pcm.as_mut_ptr().add(before), samples) } {
             KRING_OK => Ok(()),
             code => {
                 pcm.truncate(before);
@@ -288,15 +256,6 @@ impl AudioDecoder for Decoder {
     }
 }
 
-impl Drop for Decoder {
-    fn drop(&mut self) {
-        if let Some(free) = self.codec.functions.decoder_free {
-            // SAFETY: the header says so of this function and this pointer.
-            unsafe { free(self.decoder) };
-        }
-    }
-}
-
 /// Prefers this codec for sound over those set before. `drop_fn` is called when the call is over, and also if this fails, unless `codec` cannot
 /// be read.
 #[unsafe(no_mangle)]
@@ -305,17 +264,12 @@ pub unsafe extern "C" fn kring_media_audio_codec(media: kring_media, codec: *con
         // SAFETY: the caller's promise.
         let functions = unsafe { sized::read(codec) }?;
         let data = UserData::new(functions.user_data, functions.drop_fn);
+        let halves = [
+            (functions.encoder_new.is_some(), functions.encode.is_some()),
+            (functions.decoder_new.is_some(), functions.decode.is_some()),
+        ];
         // SAFETY: the caller's promise.
-        let name = lasting(unsafe { text::get(functions.name, "a codec's name") }?)?;
-        let half = |new: bool, works: bool| new && !works;
-        if half(functions.encoder_new.is_some(), functions.encode.is_some())
-            || half(functions.decoder_new.is_some(), functions.decode.is_some())
-        {
-            return Err(Failure::null(
-                "functions that encode and decode, with those that make encoders and decoders",
-            ));
-        }
-        let codec = Codec(Arc::new(Functions { functions, name, data }));
+        let codec = Codec(unsafe { Functions::new(functions, functions.name, data, halves) }?);
         media::set(media, |media| media.audio_codec(codec))
     })
 }

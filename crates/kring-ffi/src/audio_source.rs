@@ -3,8 +3,8 @@
 use crate::callback::{UserData, kring_drop_fn};
 use crate::error::{Failure, KRING_ERROR_ENDED, KRING_OK, guard};
 use crate::media::{self, KRING_CONSENT_MICROPHONE, kring_media};
-use crate::pace;
-use crate::{handle, runtime, sized, text};
+use crate::own_device::{OwnDevice, check_consent, consent_to};
+use crate::{handle, pace, sized, text};
 use kring::capture::{AudioSource, Captured, Consent, Kind, SourceError};
 use std::collections::VecDeque;
 use std::ffi::c_void;
@@ -55,27 +55,9 @@ sized::versioned!(kring_audio_source, size_of::<kring_audio_source>());
 
 /// A source by functions.
 pub(crate) struct CallbackSource {
-    functions: kring_audio_source,
-    data: UserData,
-    start: Option<Instant>,
+    read: unsafe extern "C" fn(*mut c_void, *mut f32, usize, *mut u64) -> i32,
+    device: OwnDevice,
     played: u64,
-}
-
-// SAFETY: the header says that threads of the library use it, one at a time.
-unsafe impl Send for CallbackSource {}
-
-/// What a device of the program's needs consent to.
-pub(crate) fn kind(consent: u32, flag: u32, kind: Kind) -> Result<Option<Kind>, Failure> {
-    match consent {
-        0 => Ok(None),
-        given if given == flag => Ok(Some(kind)),
-        other => Err(Failure::argument(format!("expected consent to be 0 or {flag}, got {other}"))),
-    }
-}
-
-/// What a function of the program's has said, as a source's error.
-pub(crate) fn failed(kind: Kind, what: &str, code: i32) -> SourceError {
-    SourceError::Device { kind, cause: format!("the program's {what} function gave {code}") }
 }
 
 fn length(samples: usize) -> Duration {
@@ -84,72 +66,49 @@ fn length(samples: usize) -> Duration {
 
 impl CallbackSource {
     pub(crate) fn new(functions: kring_audio_source, data: UserData) -> Result<CallbackSource, Failure> {
-        kind(functions.consent, KRING_CONSENT_MICROPHONE, Kind::Microphone)?;
-        pace::check_flags(functions.flags)?;
-        if functions.read.is_none() {
-            return Err(Failure::null("a function that reads"));
-        }
-        Ok(CallbackSource { functions, data, start: None, played: 0 })
+        let consent = consent_to(functions.consent, &[(KRING_CONSENT_MICROPHONE, Kind::Microphone)])?;
+        let kind = Kind::Microphone;
+        let device = OwnDevice::new(consent, kind, functions.flags, (functions.start, functions.stop), data)?;
+        let read = functions.read.ok_or_else(|| Failure::null("a function that reads"))?;
+        Ok(CallbackSource { read, device, played: 0 })
     }
 }
 
 impl AudioSource for CallbackSource {
     fn kind(&self) -> Option<Kind> {
-        (self.functions.consent != 0).then_some(Kind::Microphone)
+        self.device.consent()
     }
 
     fn start(&mut self, consent: &Consent, at: Instant) -> Result<(), SourceError> {
-        if let Some(kind) = self.kind().filter(|kind| !consent.covers(*kind)) {
-            return Err(SourceError::NoConsent(kind));
-        }
-        runtime::mark_own_thread();
-        if let Some(start) = self.functions.start {
-            // SAFETY: the header says so of this function and this pointer.
-            match unsafe { start(self.data.pointer()) } {
-                KRING_OK => {}
-                code => return Err(failed(Kind::Microphone, "start", code)),
-            }
-        }
-        (self.start, self.played) = (Some(at), 0);
-        Ok(())
+        self.played = 0;
+        self.device.start(consent, at)
     }
 
     fn read(&mut self, block: &mut [f32]) -> Result<Captured, SourceError> {
         block.fill(0.0);
-        let start = self.start.ok_or(SourceError::NotStarted)?;
-        let Some(read) = self.functions.read else { return Err(SourceError::Ended) };
-        let paced = self.functions.flags & KRING_PACED != 0;
+        let start = self.device.started()?;
         let first = self.played;
         self.played += block.len() as u64;
-        if paced {
+        if self.device.is_paced() {
             pace::wait_until(start + pace::samples(self.played));
         }
         let mut age_us = length(block.len()).as_micros() as u64;
+        let data = self.device.data();
         // SAFETY: the header says so of this function and this pointer; the block is as long as is said.
-        let code = unsafe { read(self.data.pointer(), block.as_mut_ptr(), block.len(), &mut age_us) };
-        let at = if paced {
-            start + pace::samples(first)
-        } else {
-            let now = Instant::now();
-            now.checked_sub(Duration::from_micros(age_us)).unwrap_or(now)
-        };
+        let code = unsafe { (self.read)(data, block.as_mut_ptr(), block.len(), &mut age_us) };
+        let at = self.device.captured(start + pace::samples(first), age_us);
         match code {
             KRING_OK => Ok(Captured::new(at, false)),
             KRING_ERROR_ENDED => Ok(Captured::new(at, true)),
             code => {
                 block.fill(0.0);
-                Err(failed(Kind::Microphone, "read", code))
+                Err(self.device.failed("read", code))
             }
         }
     }
 
     fn stop(&mut self) {
-        if self.start.take().is_some()
-            && let Some(stop) = self.functions.stop
-        {
-            // SAFETY: the header says so of this function and this pointer.
-            unsafe { stop(self.data.pointer()) };
-        }
+        self.device.stop();
     }
 }
 
@@ -222,9 +181,7 @@ impl AudioSource for PushedSource {
     }
 
     fn start(&mut self, consent: &Consent, at: Instant) -> Result<(), SourceError> {
-        if let Some(kind) = self.kind().filter(|kind| !consent.covers(*kind)) {
-            return Err(SourceError::NoConsent(kind));
-        }
+        check_consent(self.kind(), consent)?;
         self.next = Some(at);
         let mut state = self.input.lock();
         (state.running, state.end) = (true, None);
@@ -252,9 +209,11 @@ impl AudioSource for PushedSource {
         }
         let at = state.end.and_then(|end| end.checked_sub(length(waiting))).unwrap_or(next);
         let count = waiting.min(block.len());
-        for (to, from) in block.iter_mut().zip(state.samples.drain(..count)) {
-            *to = from;
-        }
+        let (one, other) = state.samples.as_slices();
+        let from_one = one.len().min(count);
+        block[..from_one].copy_from_slice(&one[..from_one]);
+        block[from_one..count].copy_from_slice(&other[..count - from_one]);
+        state.samples.drain(..count);
         self.next = Some(at + length(block.len()));
         Ok(Captured::new(at, state.ended && state.samples.is_empty()))
     }
@@ -271,7 +230,7 @@ impl AudioSource for PushedSource {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kring_audio_input_new(consent: u32, input: *mut kring_audio_input) -> i32 {
     guard(|| {
-        let consent = kind(consent, KRING_CONSENT_MICROPHONE, Kind::Microphone)?;
+        let consent = consent_to(consent, &[(KRING_CONSENT_MICROPHONE, Kind::Microphone)])?;
         let new = AudioInput { consent, state: Mutex::default(), changed: Condvar::new() };
         // SAFETY: the caller's promise.
         unsafe { handle::write(input, Arc::new(new)) }

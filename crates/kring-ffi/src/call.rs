@@ -213,6 +213,31 @@ pub extern "C" fn kring_call_mute_camera(call: kring_call, muted: u32) -> i32 {
     })
 }
 
+/// Whether this side's microphone is muted: 1 or 0 goes to `muted`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kring_call_is_microphone_muted(call: kring_call, muted: *mut u32) -> i32 {
+    // SAFETY: the caller's promise.
+    guard(|| unsafe { write_flag(muted, get(call)?.call.is_microphone_muted()) })
+}
+
+/// Whether this side's camera is off: 1 or 0 goes to `muted`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kring_call_is_camera_muted(call: kring_call, muted: *mut u32) -> i32 {
+    // SAFETY: the caller's promise.
+    guard(|| unsafe { write_flag(muted, get(call)?.call.is_camera_muted()) })
+}
+
+/// # Safety
+/// `to` is NULL or may be written.
+unsafe fn write_flag(to: *mut u32, flag: bool) -> Result<(), Failure> {
+    if to.is_null() {
+        return Err(Failure::null("a pointer to a uint32_t"));
+    }
+    // SAFETY: the caller's promise.
+    unsafe { to.write_unaligned(flag.into()) };
+    Ok(())
+}
+
 /// Takes over each source and sink that `media` has, in place of the one before, which is closed within 100 ms; also in place of one that
 /// has stopped (KRING_EVENT_MEDIA_STOPPED). Sources open with the consent of `media`; what else is set on it means nothing here. `media` is
 /// used up, also if this fails.

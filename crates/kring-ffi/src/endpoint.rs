@@ -1,11 +1,8 @@
 //! One identity on one socket: gives out tickets, dials, and takes calls.
 
 use crate::call::{CallObject, kring_call};
-use crate::callback::{UserData, kring_drop_fn};
-use crate::error::{Failure, KRING_ERROR_STATE, guard};
+use crate::error::{Failure, KRING_ERROR_RELAY, guard};
 use crate::home::{HomeObject, kring_home};
-use crate::incoming::{IncomingObject, kring_incoming};
-use crate::knock::{KnockObject, kring_knock};
 use crate::list::{List, kring_list};
 use crate::media::{self, kring_media};
 use crate::runtime::{self, Freed};
@@ -14,24 +11,16 @@ use crate::text::fixed;
 use crate::ticket::KRING_TICKET_SIZE;
 use crate::{handle, people, sized, text};
 use kring::{DEFAULT_LIFETIME, Endpoint, Home, Passcode, Pin, Ticket, Timeouts};
-use std::ffi::{c_char, c_void};
+use std::ffi::c_char;
+use std::mem::offset_of;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// One identity on one socket. Freeing it stops taking calls; calls that are under way go on.
 pub type kring_endpoint = u64;
-
-/// Takes an incoming call, which is the program's from now on.
-///
-/// Called on a thread of the library's own for this endpoint, one at a time. It may call any function of this header but kring_shutdown;
-/// while it takes its time, at most 8 further calls ring.
-pub type kring_incoming_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, incoming: kring_incoming)>;
-
-/// Takes somebody who waits to be let in, who is the program's from now on. Called as kring_incoming_fn is.
-pub type kring_knock_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, knock: kring_knock)>;
 
 /// Lets nobody through but contacts, whatever ticket they hold.
 pub const KRING_ENDPOINT_CONTACTS_ONLY: u32 = 1;
@@ -39,6 +28,9 @@ pub const KRING_ENDPOINT_CONTACTS_ONLY: u32 = 1;
 pub const KRING_ENDPOINT_LOBBY: u32 = 2;
 /// Takes from the store the identity only: tickets end with the endpoint, and there are no contacts.
 pub const KRING_ENDPOINT_IDENTITY_ONLY: u32 = 4;
+/// Calls go through relays only: the other side does not learn this side's addresses, which stand in no ticket either, nor is anybody
+/// called at an address. Without a relay in the options nobody can call here.
+pub const KRING_ENDPOINT_RELAY_ONLY: u32 = 8;
 
 /// Settings of an endpoint; all zero is the default.
 #[repr(C)]
@@ -59,43 +51,26 @@ pub struct kring_endpoint_options {
     pub ringing_ms: u32,
     /// How long nothing may be heard of a peer, in ms. 0: 30,000.
     pub vanished_ms: u32,
+    /// A relay to listen at as well, such as `relay.example:4433#` and its pin, as the one who runs it gives it out. Tickets name it, so
+    /// that calls come where no address of this machine is reached; it is trusted with nothing. NULL: none.
+    pub relay: *const c_char,
 }
 
-sized::versioned!(kring_endpoint_options, size_of::<kring_endpoint_options>());
+sized::versioned!(kring_endpoint_options, offset_of!(kring_endpoint_options, relay));
 
 /// What a `kring_endpoint` stands for.
 pub(crate) struct EndpointObject {
-    endpoint: Endpoint,
-    freed: Freed,
-    /// Incoming calls, and knocks, go to a callback.
-    watched: [AtomicBool; 2],
+    pub(crate) endpoint: Endpoint,
+    pub(crate) freed: Freed,
+    /// Incoming calls go to a callback.
+    pub(crate) incoming_watched: AtomicBool,
+    /// Knocks do.
+    pub(crate) knocks_watched: AtomicBool,
 }
 
 impl EndpointObject {
     pub(crate) fn free(&self) {
         self.freed.set();
-    }
-
-    fn take_watch(&self, which: usize) -> Result<(), Failure> {
-        if self.watched[which].swap(true, Ordering::AcqRel) {
-            return Err(Failure::new(KRING_ERROR_STATE, "these go to a callback already"));
-        }
-        Ok(())
-    }
-
-    fn check_unwatched(&self, which: usize) -> Result<(), Failure> {
-        if self.watched[which].load(Ordering::Acquire) {
-            return Err(Failure::new(KRING_ERROR_STATE, "these go to a callback"));
-        }
-        Ok(())
-    }
-
-    async fn incoming(&self) -> Option<kring::Incoming> {
-        self.freed.or(self.endpoint.incoming()).await.flatten()
-    }
-
-    async fn knock(&self) -> Option<kring::Knock> {
-        self.freed.or(self.endpoint.knock()).await.flatten()
     }
 }
 
@@ -121,16 +96,25 @@ pub unsafe extern "C" fn kring_endpoint_new(
         let mut builder = Endpoint::builder();
         // SAFETY: the caller's promise.
         if let Some(options) = unsafe { sized::read_optional(options) }? {
-            let known = KRING_ENDPOINT_CONTACTS_ONLY | KRING_ENDPOINT_LOBBY | KRING_ENDPOINT_IDENTITY_ONLY;
+            let known = KRING_ENDPOINT_CONTACTS_ONLY
+                | KRING_ENDPOINT_LOBBY
+                | KRING_ENDPOINT_IDENTITY_ONLY
+                | KRING_ENDPOINT_RELAY_ONLY;
             if options.flags & !known != 0 {
                 return Err(Failure::argument(format!("unknown flags: {:#x}", options.flags & !known)));
             }
             let has = |flag| options.flags & flag != 0;
-            builder =
-                builder.contacts_only(has(KRING_ENDPOINT_CONTACTS_ONLY)).lobby(has(KRING_ENDPOINT_LOBBY));
+            builder = builder
+                .contacts_only(has(KRING_ENDPOINT_CONTACTS_ONLY))
+                .lobby(has(KRING_ENDPOINT_LOBBY))
+                .relay_only(has(KRING_ENDPOINT_RELAY_ONLY));
             // SAFETY: the caller's promise.
             if let Some(bind) = unsafe { text::get_optional(options.bind, "an address") }? {
                 builder = builder.bind(address(bind)?);
+            }
+            // SAFETY: the caller's promise.
+            if let Some(relay) = unsafe { text::get_optional(options.relay, "a relay's address") }? {
+                builder = builder.relay(relay.parse()?);
             }
             if options.home != 0 {
                 builder = builder.home(handle::get::<HomeObject>(options.home)?.0.clone());
@@ -153,7 +137,8 @@ pub unsafe extern "C" fn kring_endpoint_new(
         let object = EndpointObject {
             endpoint: builder.build()?,
             freed: Freed::default(),
-            watched: [AtomicBool::new(false), AtomicBool::new(false)],
+            incoming_watched: AtomicBool::new(false),
+            knocks_watched: AtomicBool::new(false),
         };
         // SAFETY: the caller's promise.
         unsafe { handle::write(endpoint, Arc::new(object)) }
@@ -175,6 +160,30 @@ pub extern "C" fn kring_endpoint_close(endpoint: kring_endpoint) -> i32 {
 pub extern "C" fn kring_endpoint_free(endpoint: kring_endpoint) -> i32 {
     guard(|| {
         handle::take::<EndpointObject>(endpoint)?.free();
+        Ok(())
+    })
+}
+
+/// Waits until the relay of the options is reached, `timeout_ms` at most: negative is for ever, 0 only looks. Without one, that is at once.
+///
+/// KRING_ERROR_TIMEOUT; KRING_ERROR_RELAY if it is not reached, but is tried again and again all the same; KRING_ERROR_ENDED if the endpoint was
+/// freed meanwhile.
+#[unsafe(no_mangle)]
+pub extern "C" fn kring_endpoint_wait_relay(endpoint: kring_endpoint, timeout_ms: i32) -> i32 {
+    guard(|| {
+        let object = get(endpoint)?;
+        let reached = runtime::wait(object.freed.or(object.endpoint.relay_reached()), timeout_ms)?;
+        let reached = reached.ok_or_else(|| Failure::ended("the endpoint"))?;
+        reached.map_err(|error| Failure::new(KRING_ERROR_RELAY, error))
+    })
+}
+
+/// Says that the network has changed, or that the machine has slept: calls look for other ways at once. What this machine's addresses tell
+/// is noticed without it, within 200 ms.
+#[unsafe(no_mangle)]
+pub extern "C" fn kring_endpoint_network_changed(endpoint: kring_endpoint) -> i32 {
+    guard(|| {
+        get(endpoint)?.endpoint.network_changed();
         Ok(())
     })
 }
@@ -454,100 +463,6 @@ pub unsafe extern "C" fn kring_endpoint_answer_next(
         let waiting = start(&*get(endpoint)?, media?, |endpoint, media| Ok(endpoint.answer_next(media)))?;
         // SAFETY: the caller's promise.
         unsafe { handle::write(call, waiting) }
-    })
-}
-
-/// Waits for the next caller, `timeout_ms` at most: negative is for ever, 0 only looks.
-///
-/// KRING_ERROR_TIMEOUT; KRING_ERROR_ENDED if the endpoint is closed or was freed meanwhile; KRING_ERROR_STATE if callers go to a callback.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn kring_endpoint_next_incoming(
-    endpoint: kring_endpoint,
-    timeout_ms: i32,
-    incoming: *mut kring_incoming,
-) -> i32 {
-    guard(|| {
-        let object = get(endpoint)?;
-        handle::check::<IncomingObject>(incoming)?;
-        object.check_unwatched(0)?;
-        let next = runtime::wait(object.incoming(), timeout_ms)?;
-        let next = next.ok_or_else(|| Failure::ended("the endpoint"))?;
-        // SAFETY: the caller's promise.
-        unsafe { handle::write(incoming, IncomingObject::new(next)) }
-    })
-}
-
-/// Has callers go to `callback` from now on. Nothing is called back once the endpoint is freed or closed, but for what is under way then.
-/// `drop_fn` is called when nobody more comes, and also if this fails.
-///
-/// KRING_ERROR_STATE if they go to a callback already.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn kring_endpoint_on_incoming(
-    endpoint: kring_endpoint,
-    callback: kring_incoming_fn,
-    user_data: *mut c_void,
-    drop_fn: kring_drop_fn,
-) -> i32 {
-    let data = UserData::new(user_data, drop_fn);
-    guard(move || {
-        let object = get(endpoint)?;
-        let callback = callback.ok_or_else(|| Failure::null("a callback"))?;
-        object.take_watch(0)?;
-        runtime::spawn("kring-incoming", move || {
-            while let Ok(Some(incoming)) = runtime::wait(object.incoming(), -1) {
-                let incoming = handle::put(IncomingObject::new(incoming));
-                // SAFETY: the header says so of this function and this pointer.
-                unsafe { callback(data.pointer(), incoming) };
-            }
-            drop(object);
-            drop(data);
-        })
-    })
-}
-
-/// Waits for the next one who waits to be let in, `timeout_ms` at most: negative is for ever, 0 only looks. A program that never asks lets
-/// nobody in.
-///
-/// As kring_endpoint_next_incoming.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn kring_endpoint_next_knock(
-    endpoint: kring_endpoint,
-    timeout_ms: i32,
-    knock: *mut kring_knock,
-) -> i32 {
-    guard(|| {
-        let object = get(endpoint)?;
-        handle::check::<KnockObject>(knock)?;
-        object.check_unwatched(1)?;
-        let next = runtime::wait(object.knock(), timeout_ms)?;
-        let next = next.ok_or_else(|| Failure::ended("the endpoint"))?;
-        // SAFETY: the caller's promise.
-        unsafe { handle::write(knock, KnockObject::new(next)) }
-    })
-}
-
-/// Has those who wait to be let in go to `callback` from now on, as kring_endpoint_on_incoming does with callers.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn kring_endpoint_on_knock(
-    endpoint: kring_endpoint,
-    callback: kring_knock_fn,
-    user_data: *mut c_void,
-    drop_fn: kring_drop_fn,
-) -> i32 {
-    let data = UserData::new(user_data, drop_fn);
-    guard(move || {
-        let object = get(endpoint)?;
-        let callback = callback.ok_or_else(|| Failure::null("a callback"))?;
-        object.take_watch(1)?;
-        runtime::spawn("kring-knocks", move || {
-            while let Ok(Some(knock)) = runtime::wait(object.knock(), -1) {
-                let knock = handle::put(KnockObject::new(knock));
-                // SAFETY: the header says so of this function and this pointer.
-                unsafe { callback(data.pointer(), knock) };
-            }
-            drop(object);
-            drop(data);
-        })
     })
 }
 

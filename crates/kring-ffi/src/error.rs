@@ -51,6 +51,8 @@ pub const KRING_ERROR_SINK: i32 = -19;
 pub const KRING_ERROR_PASSCODE: i32 = -20;
 /// What was compared is not the same: somebody else is there.
 pub const KRING_ERROR_MISMATCH: i32 = -21;
+/// The relay is not reached.
+pub const KRING_ERROR_RELAY: i32 = -22;
 
 /// Why a function of the header did not do what it was asked.
 #[derive(Debug)]
@@ -98,6 +100,7 @@ failures! {
     kring::TicketError => KRING_ERROR_TICKET,
     kring::TicketIdError => KRING_ERROR_ARGUMENT,
     kring::FingerprintError => KRING_ERROR_ARGUMENT,
+    kring::RelayAddressError => KRING_ERROR_ARGUMENT,
     kring::PasscodeError => KRING_ERROR_PASSCODE,
     kring::ScanError => KRING_ERROR_ARGUMENT,
     kring::SafetyMismatch => KRING_ERROR_MISMATCH,
@@ -214,6 +217,7 @@ fn name(code: i32) -> &'static CStr {
         KRING_ERROR_SINK,
         KRING_ERROR_PASSCODE,
         KRING_ERROR_MISMATCH,
+        KRING_ERROR_RELAY,
     )
 }
 
@@ -268,6 +272,7 @@ mod tests {
             "KRING_ERROR_SINK",
             "KRING_ERROR_PASSCODE",
             "KRING_ERROR_MISMATCH",
+            "KRING_ERROR_RELAY",
         ];
         for (code, expected) in all.into_iter().enumerate() {
             assert_eq!(name(-(code as i32)).to_str(), Ok(expected));

@@ -3,7 +3,7 @@
 use crate::error::Failure;
 use crate::sized::versioned;
 use crate::text::fixed;
-use kring::{CodeFailure, End, EndedBy, Event, TrackState};
+use kring::{CodeFailure, End, EndedBy, Event, Path, TrackState};
 use std::ffi::c_char;
 use std::fmt::Write;
 
@@ -48,6 +48,13 @@ pub const KRING_EVENT_RESUMED: u32 = 15;
 pub const KRING_EVENT_MEDIA_STOPPED: u32 = 16;
 /// The call is over; no event follows. `end`, `by`, `code` and `text` say how.
 pub const KRING_EVENT_ENDED: u32 = 17;
+/// Packets go another way from now on: `state` is a KRING_PATH_ value. The call goes on meanwhile.
+pub const KRING_EVENT_PATH: u32 = 18;
+
+/// From address to address.
+pub const KRING_PATH_DIRECT: u32 = 0;
+/// Through a relay, which sees how much and when, but not what.
+pub const KRING_PATH_RELAYED: u32 = 1;
 
 /// The other side did not do its part in time. The call goes on without a code.
 pub const KRING_CODE_FAILURE_NOT_IN_TIME: u32 = 1;
@@ -111,7 +118,7 @@ pub struct kring_event {
     pub kind: u32,
     /// The peer's track.
     pub track: u32,
-    /// A KRING_TRACK_STATE_ or KRING_CODE_FAILURE_ value, or 0 and 1.
+    /// A KRING_TRACK_STATE_, KRING_CODE_FAILURE_ or KRING_PATH_ value, or 0 and 1.
     pub state: u32,
     /// A KRING_END_ value; an unknown one is as KRING_END_OTHER.
     pub end: u32,
@@ -152,6 +159,13 @@ fn by(who: EndedBy) -> u32 {
         EndedBy::Local => KRING_BY_LOCAL,
         EndedBy::Peer => KRING_BY_PEER,
         EndedBy::Network => KRING_BY_NETWORK,
+    }
+}
+
+pub(crate) fn path(path: Path) -> u32 {
+    match path {
+        Path::Direct => KRING_PATH_DIRECT,
+        Path::Relayed => KRING_PATH_RELAYED,
     }
 }
 
@@ -241,6 +255,7 @@ impl kring_event {
             Event::PeerRecording(on) => {
                 kring_event { state: (*on).into(), ..plain(KRING_EVENT_PEER_RECORDING) }
             }
+            Event::Path(way) => kring_event { state: path(*way), ..plain(KRING_EVENT_PATH) },
             Event::Interrupted => plain(KRING_EVENT_INTERRUPTED),
             Event::Resumed => plain(KRING_EVENT_RESUMED),
             Event::MediaStopped { what, why } => kring_event::with(KRING_EVENT_MEDIA_STOPPED, why, what),

@@ -8,10 +8,10 @@
 #![allow(clippy::missing_safety_doc, reason = "the header's first lines are the contract of all functions")]
 
 mod codec;
-mod files;
 mod handle;
 #[doc(hidden)]
 pub mod measured;
+mod own_device;
 mod pace;
 mod sized;
 mod text;
@@ -25,6 +25,8 @@ mod runtime;
 
 mod callback;
 
+mod log;
+
 mod store;
 
 mod home;
@@ -34,6 +36,8 @@ mod people;
 mod ticket;
 
 mod endpoint;
+
+mod arrivals;
 
 mod incoming;
 
@@ -65,6 +69,7 @@ mod audio_codec;
 
 mod video_codec;
 
+pub use arrivals::*;
 pub use audio_codec::*;
 pub use audio_sink::*;
 pub use audio_source::*;
@@ -78,6 +83,7 @@ pub use home::*;
 pub use incoming::*;
 pub use knock::*;
 pub use list::*;
+pub use log::*;
 pub use media::*;
 pub use people::*;
 pub use picture::*;

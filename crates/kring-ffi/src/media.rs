@@ -1,11 +1,11 @@
 //! What one side brings to a call: its sources, its sinks, and what it consents to.
 
 use crate::error::{Failure, KRING_ERROR_STATE, KRING_ERROR_UNSUPPORTED, guard};
-use crate::files::{RecordingSpeaker, RecordingView};
 use crate::{handle, text};
 use kring::Media;
 use kring::capture::{
-    Consent, Kind, NullSpeaker, NullView, TestCard, Tone, VideoFormat, WavSource, Y4mSource,
+    Consent, Kind, NullSpeaker, NullView, TestCard, Tone, VideoFormat, WavSource, WavSpeaker, Y4mSource,
+    Y4mView,
 };
 use kring::codec::{ContentHint, FrameDuration};
 use std::ffi::c_char;
@@ -297,7 +297,7 @@ pub unsafe extern "C" fn kring_media_speaker_wav(media: kring_media, path: *cons
     guard(|| {
         handle::get::<MediaObject>(media)?;
         // SAFETY: the caller's promise.
-        let sink = RecordingSpeaker::create(unsafe { text::get(path, "a path") }?)?;
+        let sink = WavSpeaker::create(unsafe { text::get(path, "a path") }?)?;
         set(media, |media| media.speaker(sink).recording(true))
     })
 }
@@ -343,7 +343,7 @@ pub unsafe extern "C" fn kring_media_view_y4m(
         handle::get::<MediaObject>(media)?;
         let format = format(width, height, frames_per_second)?;
         // SAFETY: the caller's promise.
-        let sink = RecordingView::create(unsafe { text::get(path, "a path") }?, &format)?;
+        let sink = Y4mView::create(unsafe { text::get(path, "a path") }?, &format)?;
         set(media, |media| media.view(sink).recording(true))
     })
 }

@@ -5,6 +5,7 @@
 
 use crate::error::{Failure, KRING_ERROR_INTERNAL, KRING_ERROR_STATE, KRING_ERROR_TIMEOUT, guard};
 use crate::handle::{self, Object};
+use crate::log;
 use std::cell::Cell;
 use std::sync::{Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -167,6 +168,7 @@ pub extern "C" fn kring_shutdown(timeout_ms: i32) -> i32 {
             };
         }
         drop(running);
+        log::off();
         let runtime = RUNTIME.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(runtime) = runtime {
             match until {

@@ -2,9 +2,10 @@
 
 use crate::call::{get, kring_call};
 use crate::error::{Failure, KRING_ERROR_INTERNAL, guard};
-use crate::{sized, text};
+use crate::{event, sized, text};
 use kring::{QualityLimitationReason, Stats};
 use std::ffi::c_char;
+use std::mem::offset_of;
 
 /// What a call has counted so far, on this side, and what the other side tells of its own. Times in s, rates in bit/s.
 #[repr(C)]
@@ -118,9 +119,14 @@ pub struct kring_stats {
     pub remote_frames_rendered: u64,
     /// How long these stood still there.
     pub remote_freezes_duration: f64,
+
+    /// How packets get to the other side: a KRING_PATH_ value.
+    pub path: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
-sized::versioned!(kring_stats, size_of::<kring_stats>());
+sized::versioned!(kring_stats, offset_of!(kring_stats, path));
 
 impl kring_stats {
     fn new(stats: &Stats) -> kring_stats {
@@ -181,6 +187,8 @@ impl kring_stats {
             remote_playout_delay: remote.playout_delay,
             remote_frames_rendered: remote.frames_rendered,
             remote_freezes_duration: remote.total_freezes_duration,
+            path: event::path(transport.path),
+            reserved: 0,
         }
     }
 }

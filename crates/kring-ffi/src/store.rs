@@ -37,6 +37,10 @@ impl KeyStore for SharedStore {
         self.0.lock()
     }
 
+    fn listen(&self) -> Result<StoreLock, StoreError> {
+        self.0.listen()
+    }
+
     fn stamp(&self, item: Item) -> Option<StoreStamp> {
         self.0.stamp(item)
     }

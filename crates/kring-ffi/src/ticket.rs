@@ -5,6 +5,7 @@ use crate::text::fixed;
 use crate::{sized, text};
 use kring::Ticket;
 use std::ffi::c_char;
+use std::mem::offset_of;
 use zeroize::Zeroizing;
 
 /// Room for the text of any ticket, its NUL included.
@@ -24,9 +25,11 @@ pub struct kring_ticket {
     pub id: [c_char; 24],
     /// Whom one reaches with it.
     pub fingerprint: [c_char; 64],
+    /// The relay at which they are reached as well: host and port; "" for none.
+    pub relay: [c_char; 272],
 }
 
-sized::versioned!(kring_ticket, size_of::<kring_ticket>());
+sized::versioned!(kring_ticket, offset_of!(kring_ticket, relay));
 
 /// Reads a ticket; blanks and line breaks inside its text are passed over.
 ///
@@ -42,6 +45,7 @@ pub unsafe extern "C" fn kring_ticket_read(ticket: *const c_char, about: *mut kr
             expires: ticket.expires().0,
             id: fixed(&ticket.id().to_string()),
             fingerprint: fixed(&ticket.fingerprint().to_string()),
+            relay: fixed(ticket.relay().map_or("", |relay| relay.address())),
         };
         // SAFETY: the caller's promise.
         unsafe { sized::write(about, &value) }

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 
 /// The ABI that this header describes: 65536 × major + minor. Of one major version, functions, constants and fields at the end of
 /// structs are only ever added, each with a higher minor version.
-pub const KRING_ABI_VERSION: u32 = 1 << 16;
+pub const KRING_ABI_VERSION: u32 = (1 << 16) + 1;
 
 /// The ABI that the library has. A program fits it if the major versions are the same and the library's minor version is not lower:
 /// `kring_abi_version() >> 16 == KRING_ABI_VERSION >> 16 && kring_abi_version() >= KRING_ABI_VERSION`.

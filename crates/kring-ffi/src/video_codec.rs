@@ -1,11 +1,11 @@
 //! Pictures that the program encodes and decodes itself, say by the machine's own hardware.
 
 use crate::callback::{UserData, kring_drop_fn};
-use crate::codec::{decode_error, encode_error, lasting};
-use crate::error::{Failure, KRING_ERROR_STATE, KRING_OK, guard};
+use crate::codec::{Functions, Made, decode_error, encode_error};
+use crate::error::{KRING_ERROR_STATE, KRING_OK, guard};
 use crate::media::{self, KRING_CONTENT_CAMERA, KRING_CONTENT_SCREEN, KRING_CONTENT_SIGN, kring_media};
 use crate::picture::{KRING_PIXELS_I420, kring_picture};
-use crate::{runtime, sized, text};
+use crate::sized;
 use kring::codec::{
     ContentHint, DecodeError, Decoded, EncodeError, EncodedVideo, Picture, Recovery, VideoCodec,
     VideoDecoder, VideoEncoder, VideoSettings,
@@ -139,19 +139,7 @@ pub struct kring_video_codec {
 
 sized::versioned!(kring_video_codec, size_of::<kring_video_codec>());
 
-/// The program's functions, as long as any encoder or decoder needs them.
-struct Functions {
-    functions: kring_video_codec,
-    name: &'static str,
-    data: UserData,
-}
-
-// SAFETY: the header says that several threads use the functions and their data.
-unsafe impl Send for Functions {}
-// SAFETY: as above.
-unsafe impl Sync for Functions {}
-
-struct Codec(Arc<Functions>);
+struct Codec(Arc<Functions<kring_video_codec>>);
 
 /// What there is besides the program's own.
 fn built_in(name: &str) -> Option<Box<dyn VideoCodec>> {
@@ -190,15 +178,12 @@ impl VideoCodec for Codec {
         let Some(new) = self.0.functions.encoder_new else {
             return built_in(name).ok_or(encode_error(name, "encoder_new", 0))?.encoder(wanted);
         };
-        runtime::mark_own_thread();
-        let mut made = std::ptr::null_mut();
+        let asked = settings(wanted);
         // SAFETY: the header says so of this function and this pointer.
-        match unsafe { new(self.0.data.pointer(), &settings(wanted), &mut made) } {
-            KRING_OK => {
-                Ok(Box::new(Encoder { codec: self.0.clone(), encoder: made, settings: *wanted, number: 0 }))
-            }
-            code => Err(encode_error(name, "encoder_new", code)),
-        }
+        let made =
+            self.0.make(|data, made| unsafe { new(data, &asked, made) }, self.0.functions.encoder_free);
+        let encoder = made.map_err(|code| encode_error(name, "encoder_new", code))?;
+        Ok(Box::new(Encoder { codec: self.0.clone(), encoder, settings: *wanted, number: 0 }))
     }
 
     fn decoder(&self) -> Result<Box<dyn VideoDecoder>, DecodeError> {
@@ -206,25 +191,20 @@ impl VideoCodec for Codec {
         let Some(new) = self.0.functions.decoder_new else {
             return built_in(name).ok_or(decode_error(name, "decoder_new", 0))?.decoder();
         };
-        runtime::mark_own_thread();
-        let mut made = std::ptr::null_mut();
         // SAFETY: the header says so of this function and this pointer.
-        match unsafe { new(self.0.data.pointer(), &mut made) } {
-            KRING_OK => Ok(Box::new(Decoder { codec: self.0.clone(), decoder: made })),
-            code => Err(decode_error(name, "decoder_new", code)),
-        }
+        let made = self.0.make(|data, made| unsafe { new(data, made) }, self.0.functions.decoder_free);
+        let made = made.map_err(|code| decode_error(name, "decoder_new", code))?;
+        Ok(Box::new(Decoder { codec: self.0.clone(), decoder: made }))
     }
 }
 
 struct Encoder {
-    codec: Arc<Functions>,
-    encoder: *mut c_void,
+    /// Before the functions, as it is freed by one of them before their data is dropped.
+    encoder: Made,
+    codec: Arc<Functions<kring_video_codec>>,
     settings: VideoSettings,
     number: u32,
 }
-
-// SAFETY: the header says that it is used by one thread at a time, whichever.
-unsafe impl Send for Encoder {}
 
 impl VideoEncoder for Encoder {
     fn encode(
@@ -248,8 +228,9 @@ impl VideoEncoder for Encoder {
             length: 0,
         };
         // SAFETY: the header says so of this function and this pointer; the planes are as long as is said.
-        let code =
-            unsafe { encode(self.encoder, &lent, at.as_micros() as u64, keyframe.into(), &mut encoded) };
+        let code = unsafe {
+            encode(self.encoder.pointer, &lent, at.as_micros() as u64, keyframe.into(), &mut encoded)
+        };
         if code != KRING_OK || encoded.length > KRING_ENCODED_SIZE {
             return Err(encode_error(name, "encode", code));
         }
@@ -275,7 +256,7 @@ impl VideoEncoder for Encoder {
     fn set_rate(&mut self, bits_per_second: u32, frames_per_second: f32) -> Result<(), EncodeError> {
         if let Some(set_rate) = self.codec.functions.set_rate {
             // SAFETY: the header says so of this function and this pointer.
-            match unsafe { set_rate(self.encoder, bits_per_second, frames_per_second) } {
+            match unsafe { set_rate(self.encoder.pointer, bits_per_second, frames_per_second) } {
                 KRING_OK => {}
                 code => return Err(encode_error(self.codec.name, "set_rate", code)),
             }
@@ -288,14 +269,14 @@ impl VideoEncoder for Encoder {
     fn acknowledged(&mut self, picture: u32) {
         if let Some(acknowledged) = self.codec.functions.acknowledged {
             // SAFETY: the header says so of this function and this pointer.
-            unsafe { acknowledged(self.encoder, picture) };
+            unsafe { acknowledged(self.encoder.pointer, picture) };
         }
     }
 
     fn lost(&mut self, last_good: Option<u32>) -> Recovery {
         let Some(lost) = self.codec.functions.lost else { return Recovery::Keyframe };
         // SAFETY: the header says so of this function and this pointer.
-        match unsafe { lost(self.encoder, last_good.is_some().into(), last_good.unwrap_or(0)) } {
+        match unsafe { lost(self.encoder.pointer, last_good.is_some().into(), last_good.unwrap_or(0)) } {
             KRING_RECOVERY_REFERENCE => Recovery::Reference,
             _ => Recovery::Keyframe,
         }
@@ -306,22 +287,11 @@ impl VideoEncoder for Encoder {
     }
 }
 
-impl Drop for Encoder {
-    fn drop(&mut self) {
-        if let Some(free) = self.codec.functions.encoder_free {
-            // SAFETY: the header says so of this function and this pointer.
-            unsafe { free(self.encoder) };
-        }
-    }
-}
-
 struct Decoder {
-    codec: Arc<Functions>,
-    decoder: *mut c_void,
+    /// Before the functions, as it is freed by one of them before their data is dropped.
+    decoder: Made,
+    codec: Arc<Functions<kring_video_codec>>,
 }
-
-// SAFETY: the header says that it is used by one thread at a time, whichever.
-unsafe impl Send for Decoder {}
 
 impl VideoDecoder for Decoder {
     fn decode(&mut self, data: &[u8], picture: &mut Picture) -> Result<Decoded, DecodeError> {
@@ -340,7 +310,7 @@ impl VideoDecoder for Decoder {
             v_stride: 0,
         };
         // SAFETY: the header says so of this function and this pointer; the length is as is said.
-        match unsafe { decode(self.decoder, data.as_ptr(), data.len(), &mut shown) } {
+        match unsafe { decode(self.decoder.pointer, data.as_ptr(), data.len(), &mut shown) } {
             KRING_OK if shown.y.is_null() => Ok(Decoded::Nothing),
             KRING_OK => {
                 Picture::check_size(shown.width, shown.height)?;
@@ -356,15 +326,6 @@ impl VideoDecoder for Decoder {
     }
 }
 
-impl Drop for Decoder {
-    fn drop(&mut self) {
-        if let Some(free) = self.codec.functions.decoder_free {
-            // SAFETY: the header says so of this function and this pointer.
-            unsafe { free(self.decoder) };
-        }
-    }
-}
-
 /// Prefers this codec for pictures over those set before. `drop_fn` is called when the call is over, and also if this fails, unless `codec` cannot
 /// be read.
 #[unsafe(no_mangle)]
@@ -373,17 +334,12 @@ pub unsafe extern "C" fn kring_media_video_codec(media: kring_media, codec: *con
         // SAFETY: the caller's promise.
         let functions = unsafe { sized::read(codec) }?;
         let data = UserData::new(functions.user_data, functions.drop_fn);
+        let halves = [
+            (functions.encoder_new.is_some(), functions.encode.is_some()),
+            (functions.decoder_new.is_some(), functions.decode.is_some()),
+        ];
         // SAFETY: the caller's promise.
-        let name = lasting(unsafe { text::get(functions.name, "a codec's name") }?)?;
-        let half = |new: bool, works: bool| new && !works;
-        if half(functions.encoder_new.is_some(), functions.encode.is_some())
-            || half(functions.decoder_new.is_some(), functions.decode.is_some())
-        {
-            return Err(Failure::null(
-                "functions that encode and decode, with those that make encoders and decoders",
-            ));
-        }
-        let codec = Codec(Arc::new(Functions { functions, name, data }));
+        let codec = Codec(unsafe { Functions::new(functions, functions.name, data, halves) }?);
         media::set(media, |media| media.video_codec(codec))
     })
 }

@@ -1,11 +1,11 @@
 //! Pictures that the program brings: by a function that is asked for them, or pushed as they come.
 
-use crate::audio_source::{KRING_PACED, failed, kind};
 use crate::callback::{UserData, kring_drop_fn};
 use crate::error::{Failure, KRING_ERROR_ENDED, KRING_OK, guard};
 use crate::media::{self, KRING_CONSENT_CAMERA, KRING_CONSENT_SCREEN, kring_media};
+use crate::own_device::{OwnDevice, check_consent, consent_to};
 use crate::picture::{kring_picture, kring_picture_buffer};
-use crate::{handle, pace, runtime, sized};
+use crate::{handle, pace, sized};
 use kring::capture::{CapturedPicture, Consent, Kind, SourceError, VideoFormat, VideoSource};
 use kring::codec::Picture;
 use std::ffi::c_void;
@@ -54,45 +54,23 @@ sized::versioned!(kring_video_source, size_of::<kring_video_source>());
 
 /// A source by functions.
 struct CallbackSource {
-    functions: kring_video_source,
-    data: UserData,
-    consent: Option<Kind>,
+    read: unsafe extern "C" fn(*mut c_void, *const kring_picture_buffer, *mut u64) -> i32,
+    device: OwnDevice,
     format: VideoFormat,
-    start: Option<Instant>,
     index: u64,
 }
 
-// SAFETY: the header says that threads of the library use it, one at a time.
-unsafe impl Send for CallbackSource {}
-
-fn consent_to(consent: u32) -> Result<Option<Kind>, Failure> {
-    match consent {
-        KRING_CONSENT_SCREEN => Ok(Some(Kind::Screen)),
-        other => kind(other, KRING_CONSENT_CAMERA, Kind::Camera),
-    }
-}
-
-fn check_consent(needed: Option<Kind>, consent: &Consent) -> Result<(), SourceError> {
-    needed.filter(|kind| !consent.covers(*kind)).map_or(Ok(()), |kind| Err(SourceError::NoConsent(kind)))
-}
+/// What pictures may need consent to.
+const KINDS: [(u32, Kind); 2] = [(KRING_CONSENT_CAMERA, Kind::Camera), (KRING_CONSENT_SCREEN, Kind::Screen)];
 
 impl VideoSource for CallbackSource {
     fn kind(&self) -> Option<Kind> {
-        self.consent
+        self.device.consent()
     }
 
     fn start(&mut self, consent: &Consent, at: Instant) -> Result<(), SourceError> {
-        check_consent(self.consent, consent)?;
-        runtime::mark_own_thread();
-        if let Some(start) = self.functions.start {
-            // SAFETY: the header says so of this function and this pointer.
-            match unsafe { start(self.data.pointer()) } {
-                KRING_OK => {}
-                code => return Err(failed(self.consent.unwrap_or(Kind::Camera), "start", code)),
-            }
-        }
-        (self.start, self.index) = (Some(at), 0);
-        Ok(())
+        self.index = 0;
+        self.device.start(consent, at)
     }
 
     fn format(&self) -> VideoFormat {
@@ -100,14 +78,12 @@ impl VideoSource for CallbackSource {
     }
 
     fn read(&mut self, picture: &mut Picture) -> Result<CapturedPicture, SourceError> {
-        let start = self.start.ok_or(SourceError::NotStarted)?;
-        let Some(read) = self.functions.read else { return Err(SourceError::Ended) };
+        let start = self.device.started()?;
         let size =
             |e: kring::codec::PictureError| SourceError::Format { expected: "a size", got: e.to_string() };
         picture.reset(self.format.width, self.format.height).map_err(size)?;
         let rate = self.format.frames_per_second;
-        let paced = self.functions.flags & KRING_PACED != 0;
-        if paced {
+        if self.device.is_paced() {
             // What was due while nobody asked is passed over.
             let due = start.elapsed().as_secs_f64() * f64::from(rate);
             self.index = self.index.max(due as u64);
@@ -118,27 +94,17 @@ impl VideoSource for CallbackSource {
         let mut age_us = 0;
         let buffer = kring_picture_buffer::lend(picture);
         // SAFETY: the header says so of this function and this pointer; the planes are as long as is said.
-        let code = unsafe { read(self.data.pointer(), &buffer, &mut age_us) };
-        let at = if paced {
-            start + pace::pictures(index, rate)
-        } else {
-            let now = Instant::now();
-            now.checked_sub(Duration::from_micros(age_us)).unwrap_or(now)
-        };
+        let code = unsafe { (self.read)(self.device.data(), &buffer, &mut age_us) };
+        let at = self.device.captured(start + pace::pictures(index, rate), age_us);
         match code {
             KRING_OK => Ok(CapturedPicture::new(index, at)),
             KRING_ERROR_ENDED => Ok(CapturedPicture::new(index, at).last()),
-            code => Err(failed(self.consent.unwrap_or(Kind::Camera), "read", code)),
+            code => Err(self.device.failed("read", code)),
         }
     }
 
     fn stop(&mut self) {
-        if self.start.take().is_some()
-            && let Some(stop) = self.functions.stop
-        {
-            // SAFETY: the header says so of this function and this pointer.
-            unsafe { stop(self.data.pointer()) };
-        }
+        self.device.stop();
     }
 }
 
@@ -153,13 +119,12 @@ pub unsafe extern "C" fn kring_media_camera_source(
         // SAFETY: the caller's promise.
         let functions = unsafe { sized::read(source) }?;
         let data = UserData::new(functions.user_data, functions.drop_fn);
-        pace::check_flags(functions.flags)?;
-        let consent = consent_to(functions.consent)?;
+        let consent = consent_to(functions.consent, &KINDS)?;
+        let kind = consent.unwrap_or(Kind::Camera);
+        let device = OwnDevice::new(consent, kind, functions.flags, (functions.start, functions.stop), data)?;
         let format = media::format(functions.width, functions.height, functions.frames_per_second)?;
-        if functions.read.is_none() {
-            return Err(Failure::null("a function that reads"));
-        }
-        let source = CallbackSource { functions, data, consent, format, start: None, index: 0 };
+        let read = functions.read.ok_or_else(|| Failure::null("a function that reads"))?;
+        let source = CallbackSource { read, device, format, index: 0 };
         media::set(media, |media| media.camera(source))
     })
 }
@@ -268,7 +233,8 @@ pub unsafe extern "C" fn kring_video_input_new(
 ) -> i32 {
     guard(|| {
         handle::check::<VideoInput>(input)?;
-        let (consent, format) = (consent_to(consent)?, media::format(width, height, frames_per_second)?);
+        let (consent, format) =
+            (consent_to(consent, &KINDS)?, media::format(width, height, frames_per_second)?);
         let picture = Picture::new(width, height)?;
         let state = Mutex::new(Pushed { picture, at: None, running: false, ended: false });
         let new = VideoInput { consent, format, state, changed: Condvar::new() };

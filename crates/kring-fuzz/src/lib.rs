@@ -33,7 +33,7 @@ pub use handshake::{accept, confirm, dial};
 pub use lists::{contacts, passcodes, tickets};
 pub use media::{jitter, reassembler, video_buffer};
 pub use parse::{bundle, certificate, control, frame_header, identity, offer, packet, report, ticket};
-pub use paths::paths;
+pub use paths::{paths, set_up};
 pub use rate::rate;
 pub use relay::{relay_message, relay_packet};
 pub use verify::{code, scan};
@@ -72,6 +72,7 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("relay_packet", relay_packet),
     ("report", report),
     ("scan", scan),
+    ("set_up", set_up),
     ("ticket", ticket),
     ("tickets", tickets),
     ("video_buffer", video_buffer),

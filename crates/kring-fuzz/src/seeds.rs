@@ -621,6 +621,40 @@ fn datagrams(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     add("paths", "check", [came(1, &check), came(6, &check), came(1, &quic)].concat());
     check[0] = 1;
     add("paths", "answer", came(1, &check));
+
+    // What happens, with whom, how much later, eight times as many zeros behind the bytes, and the bytes.
+    let step = |what: u8, wait: u8, zeros: u8, bytes: &[u8]| {
+        [&[what, 1, wait, zeros, bytes.len() as u8][..], bytes].concat()
+    };
+    let mut initial = vec![0xc0, 0, 0, 0, 1, 8];
+    initial.extend([7; 8]);
+    initial.push(8);
+    initial.extend([9; 8]);
+    // No token, and a length of 1,177 bytes: one packet of 1,203 in all.
+    initial.extend([0, 0x44, 0x99]);
+    let (whole, handshake) = (147, [0xe0; 16]);
+    initial.push(0);
+    let came = step(0, 20, whole, &initial);
+    let went = step(2, 1, whole, &initial);
+    let after =
+        [step(2, 1, 60, &handshake), step(5, 40, 0, &[]), step(2, 5, 10, &[0x40; 20]), step(7, 9, 0, &[])]
+            .concat();
+    add(
+        "set_up",
+        "callee",
+        [came.clone(), went.clone(), step(2, 1, 60, &handshake), step(4, 60, 0, &[]), after.clone()].concat(),
+    );
+    add(
+        "set_up",
+        "caller",
+        [step(3, 0, 0, &[]), went.clone(), came.clone(), step(4, 5, 0, &[]), after].concat(),
+    );
+    add(
+        "set_up",
+        "stranger",
+        [came.clone(), went.clone(), went.clone(), went.clone(), step(6, 200, 0, &[]), came.clone()].concat(),
+    );
+    add("set_up", "thin", [came, step(0, 255, whole, &initial), went.clone(), went.clone(), went].concat());
 }
 
 fn finds(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {

@@ -76,6 +76,7 @@ targets! {
     relay_packet: 20_000,
     report: 20_000,
     scan: 10_000,
+    set_up: 5000,
     ticket: 10_000,
     tickets: 3000,
     video_buffer: 600,

@@ -15,6 +15,10 @@ pub mod lan;
 pub mod mapping;
 pub mod path;
 pub mod relay;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod repeat;
+#[cfg(not(feature = "fuzzing"))]
 mod repeat;
 mod socket;
 mod tls;
@@ -41,6 +45,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use transport::{MTU, RELAYED_MTU};
 
 /// Goes nowhere: SNI is off and no certificate is looked at.
 pub(crate) const SERVER_NAME: &str = "kring";
@@ -167,7 +172,14 @@ pub struct Endpoint {
     inner: quinn::Endpoint,
     set_ups: Arc<SetUps>,
     switch: Arc<Switch>,
+    relayed: Arc<Relayed>,
     expected: Arc<Mutex<Vec<(Instant, Link)>>>,
+}
+
+/// The same settings for connections that begin at a relay, whose packets are a little shorter.
+struct Relayed {
+    client: ClientConfig,
+    server: Arc<ServerConfig>,
 }
 
 impl Endpoint {
@@ -207,8 +219,8 @@ impl Endpoint {
         mut endpoint: EndpointConfig,
     ) -> Result<Endpoint, BindError> {
         // The caller opens the control stream, and nobody any other.
-        let transport = |streams| {
-            transport::config(config.idle_timeout, streams)
+        let transport = |streams, mtu| {
+            transport::config(config.idle_timeout, streams, mtu)
                 .map(Arc::new)
                 .ok_or(BindError::IdleTimeout { came: config.idle_timeout })
         };
@@ -224,10 +236,14 @@ impl Endpoint {
         let server_crypto = QuicServerConfig::with_initial(Arc::new(server_tls), initial);
         let mut server =
             ServerConfig::with_crypto(Arc::new(server_crypto.map_err(|_| tls::no_initial_suite())?));
-        transport::bound(&mut server).transport_config(transport(1)?);
+        transport::bound(&mut server).transport_config(transport(1, MTU)?);
+        let mut relayed_server = server.clone();
+        relayed_server.transport_config(transport(1, RELAYED_MTU)?);
         let client_crypto = QuicClientConfig::with_initial(Arc::new(client_tls), initial);
         let mut client = ClientConfig::new(Arc::new(client_crypto.map_err(|_| tls::no_initial_suite())?));
-        client.transport_config(transport(0)?).initial_dst_cid_provider(Arc::new(connection_id::first));
+        client.transport_config(transport(0, MTU)?).initial_dst_cid_provider(Arc::new(connection_id::first));
+        let mut relayed_client = client.clone();
+        relayed_client.transport_config(transport(0, RELAYED_MTU)?);
 
         endpoint.grease_quic_bit(false).cid_generator(|| Box::new(connection_id::Random));
         let runtime = Arc::new(TokioRuntime);
@@ -236,7 +252,8 @@ impl Endpoint {
         let mut inner = quinn::Endpoint::new_with_abstract_socket(endpoint, Some(server), socket, runtime)
             .map_err(|source| BindError::Socket { address: config.bind, source })?;
         inner.set_default_client_config(client);
-        Ok(Endpoint { inner, set_ups, switch, expected: Arc::default() })
+        let relayed = Arc::new(Relayed { client: relayed_client, server: Arc::new(relayed_server) });
+        Ok(Endpoint { inner, set_ups, switch, relayed, expected: Arc::default() })
     }
 
     /// Where it listens.
@@ -265,7 +282,8 @@ impl Endpoint {
     /// A [`ConnectError`].
     pub async fn connect_through(&self, link: Link) -> Result<Connection, ConnectError> {
         let name = link.name();
-        let connection = self.connected(name, |quinn| quinn.connect(name, SERVER_NAME)).await?;
+        let config = self.relayed.client.clone();
+        let connection = self.connected(name, |quinn| quinn.connect_with(config, name, SERVER_NAME)).await?;
         Ok(connection.over(link))
     }
 
@@ -273,6 +291,18 @@ impl Endpoint {
     #[must_use]
     pub fn station(&self, relay: relay::RelayAddress) -> Station {
         Station::new(self, relay)
+    }
+
+    /// Where relays see this endpoint's packets come from.
+    #[must_use]
+    pub fn seen_at(&self) -> Vec<SocketAddr> {
+        let at_home = self.local_addr().is_ok_and(|own| own.ip().is_loopback());
+        let seen = self.switch.seen();
+        let seen = seen.borrow();
+        seen.iter()
+            .map(|(_, address)| *address)
+            .filter(|address| path::is_usable(*address, at_home))
+            .collect()
     }
 
     /// Looks after the ways of a connection: under `own` credentials, deciding between ways if `controlling`, which one side has to
@@ -390,7 +420,16 @@ impl Incoming {
         let address = self.remote_address();
         let set_up = SetUp::new(self.endpoint.set_ups.clone(), address);
         let link = if is_name(&address) { self.endpoint.take(|link| link.name() == address) } else { None };
-        match self.inner.await {
+        let relayed = self.endpoint.relayed.server.clone();
+        let accepted = match link {
+            Some(_) => self.inner.accept_with(relayed),
+            None => self.inner.accept(),
+        };
+        let connected = match accepted {
+            Ok(connecting) => connecting.await,
+            Err(source) => Err(source),
+        };
+        match connected {
             Ok(inner) => {
                 let connection = Connection::new(inner, set_up);
                 Ok(match link {

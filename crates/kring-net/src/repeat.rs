@@ -15,6 +15,10 @@
 //! has not shown yet that it receives gets at most three times the bytes that came from it, copies included (RFC 9000,
 //! section 8.1). At most [`MAX_DATAGRAMS`] datagrams of each set-up wait; beyond that nothing is held up.
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+
 use crate::header::{INITIAL, ids, is_initial, is_initial_alone, is_long, is_of_type};
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -234,10 +238,14 @@ impl Flows {
     /// Something came. The first packet of a connection begins a set-up. Says whether the datagram has to wait for the
     /// end of the TLS handshake.
     pub(crate) fn received(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
+        // One that is over is none: what came then entitles nobody to an answer now.
+        if self.flows.get(&key(from)).is_some_and(|flow| flow.until <= now) {
+            self.flows.remove(&key(from));
+        }
         if is_initial(datagram) && !self.flows.contains_key(&key(from)) {
             self.insert(now, from, true);
         }
-        let Some(flow) = self.flows.get_mut(&key(from)).filter(|flow| flow.until > now) else { return false };
+        let Some(flow) = self.flows.get_mut(&key(from)) else { return false };
         // An acknowledgement comes when the first datagram has arrived, the answer when all of the flight has; and where a
         // stranger's datagrams come apart, so will the answer.
         let since = match flow.heard.replace(now) {
@@ -634,6 +642,16 @@ mod tests {
         assert!(!flows.sent(now, copy(1, false, 1200)), "nor copied");
         flows.received(now, to(1), &copy(1, true, 1200).bytes);
         assert!(flows.may_send(&copy(1, true, 1200)));
+    }
+
+    #[test]
+    fn a_stranger_who_comes_again_after_its_time_is_answered_anew() {
+        let (now, mut flows) = (Instant::now(), Flows::default());
+        for now in [now, now + STRANGER_LIFETIME] {
+            flows.received(now, to(1), &copy(1, true, 1200).bytes);
+            assert!((0..3).all(|_| flows.may_send(&copy(1, true, 1200))));
+            assert!(!flows.may_send(&copy(1, true, 9)));
+        }
     }
 
     #[test]

@@ -12,16 +12,22 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs::cipher_suite::{TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384};
 use rustls::crypto::aws_lc_rs::kx_group::X25519MLKEM768;
-use rustls::crypto::{CryptoProvider, verify_tls13_signature_with_raw_key};
+use rustls::crypto::aws_lc_rs::sign::any_ecdsa_type;
+use rustls::crypto::{
+    CryptoProvider, GetRandomFailed, KeyProvider, SecureRandom, WebPkiSupportedAlgorithms,
+    verify_tls13_signature_with_raw_key,
+};
 use rustls::pki_types::{
-    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
+    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, SignatureVerificationAlgorithm,
+    SubjectPublicKeyInfoDer, UnixTime,
 };
 use rustls::quic::Suite;
 use rustls::server::AlwaysResolvesServerRawPublicKeys;
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, ServerConfig, SignatureScheme};
 use std::sync::Arc;
+use webpki::aws_lc_rs::ECDSA_P256_SHA256;
 use zeroize::Zeroizing;
 
 /// What stands in TLS's ALPN (RFC 7301).
@@ -31,12 +37,36 @@ pub const KEY_EXCHANGE: &str = "X25519MLKEM768";
 /// The cipher suite of every hop.
 pub const CIPHER_SUITE: &str = "TLS13_AES_256_GCM_SHA384";
 
+/// How a key is proven.
+static ALGORITHMS: [&dyn SignatureVerificationAlgorithm; 1] = [ECDSA_P256_SHA256];
+static SCHEMES: [(SignatureScheme, &[&dyn SignatureVerificationAlgorithm]); 1] =
+    [(SignatureScheme::ECDSA_NISTP256_SHA256, &ALGORITHMS)];
+
+/// Named one by one, so that a linker leaves out all that is not used (some hundred kilobytes of it).
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider {
         cipher_suites: vec![TLS13_AES_256_GCM_SHA384],
         kx_groups: vec![X25519MLKEM768],
-        ..rustls::crypto::aws_lc_rs::default_provider()
+        signature_verification_algorithms: WebPkiSupportedAlgorithms { all: &ALGORITHMS, mapping: &SCHEMES },
+        secure_random: &AwsLc,
+        key_provider: &AwsLc,
     })
+}
+
+/// AWS-LC as rustls asks for it.
+#[derive(Debug)]
+struct AwsLc;
+
+impl SecureRandom for AwsLc {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), GetRandomFailed> {
+        aws_lc_rs::rand::fill(bytes).map_err(|_| GetRandomFailed)
+    }
+}
+
+impl KeyProvider for AwsLc {
+    fn load_private_key(&self, key: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
+        any_ecdsa_type(&key)
+    }
 }
 
 /// What QUIC's Initial packets are under, whatever TLS agrees on (RFC 9001, section 5.2).

@@ -1,5 +1,6 @@
 //! How QUIC is set for calls: small buffers, no surprises in packet sizes, few streams.
 
+use crate::relay::shim;
 use crate::window::Windows;
 use quinn::{AckFrequencyConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
 use std::sync::Arc;
@@ -18,9 +19,11 @@ const ACK_THRESHOLD: u32 = 60;
 /// What every path of IPv6 carries (1,280 B less headers), and with it all of IPv4's that matter. With 1,200 B the callee's
 /// ServerHello would need two packets, and whatever travels with the second would have to be filled up.
 pub(crate) const MTU: u16 = 1232;
+/// The same where a relay's header comes on top.
+pub(crate) const RELAYED_MTU: u16 = MTU - shim::HEADER as u16;
 
 /// `streams` is how many the other side may open.
-pub(crate) fn config(idle_timeout: Duration, streams: u32) -> Option<TransportConfig> {
+pub(crate) fn config(idle_timeout: Duration, streams: u32, mtu: u16) -> Option<TransportConfig> {
     let mut acknowledge = AckFrequencyConfig::default();
     acknowledge
         .max_ack_delay(Some(ACK_DELAY))
@@ -38,7 +41,7 @@ pub(crate) fn config(idle_timeout: Duration, streams: u32) -> Option<TransportCo
         .datagram_receive_buffer_size(Some(DATAGRAM_RECEIVE_BUFFER))
         // Packets are cut for 1,200 B once and for all, the same on every path.
         .mtu_discovery_config(None)
-        .initial_mtu(MTU)
+        .initial_mtu(mtu)
         // quinn's 333 ms would make one lost first packet cost a second.
         .initial_rtt(Duration::from_millis(100))
         .allow_spin(false)

@@ -3,31 +3,32 @@
 //! Guarantee: for each datagram that comes at most one goes out, never longer than it; QUIC's go to QUIC, and what is
 //! neither is dropped. Nothing here waits: what the system does not take at once is lost, as on any link.
 
+use crate::batch::{Batch, Way};
 use crate::metrics::{Metrics, count};
+use crate::port::Port;
 use crate::quic::Inbox;
+use crate::send::Sender;
 use crate::sessions::{Dropped, Place, Sessions, Table};
 use kring_net::relay::shim::{self, HEADER, Packet};
-use quinn::udp::{BATCH_SIZE, EcnCodepoint, RecvMeta, Transmit, UdpSocketState};
+use quinn::udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// The most that one read gives for one buffer: 64 datagrams of one sender, 64 KiB together.
 const BUFFER: usize = u16::MAX as usize;
-/// Ways that are put together at a time.
-const RUNS: usize = 16;
-/// The longest run, in bytes: what one IP packet holds, headers deducted.
-const RUN: usize = 65_000;
+/// From so many packets a second on, the thread waits for some more before it looks: waking up costs as much as some packets do.
+const BUSY: f64 = 20_000.0;
+/// How long; it is what a packet then may wait here.
+const NAP: Duration = Duration::from_micros(100);
 /// QUIC's packets have this bit (RFC 9000, section 17); clients do not grease it.
 const QUIC_BIT: u8 = 0x40;
 
 /// One thread's socket, and what it needs.
 pub(crate) struct Forwarder {
-    pub(crate) socket: UdpSocket,
+    pub(crate) port: Port,
     pub(crate) state: UdpSocketState,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) metrics: Arc<Metrics>,
@@ -38,141 +39,79 @@ pub(crate) struct Forwarder {
     pub(crate) busy: Arc<AtomicU64>,
 }
 
-/// Datagrams to one place, all of one length but the last, which may be shorter.
-struct Run {
-    to: SocketAddr,
-    from: Option<IpAddr>,
-    ecn: Option<EcnCodepoint>,
-    segment: usize,
-    count: usize,
-    bytes: Vec<u8>,
-}
-
-/// What goes out at the end of a batch.
+/// What goes out next, and by what.
 struct Outgoing<'a> {
     forwarder: &'a Forwarder,
-    runs: Vec<Run>,
-    /// Buffers of runs that went out.
-    spare: Vec<Vec<u8>>,
-    most: usize,
-    packets: u64,
-    bytes: u64,
+    batch: Batch,
+    sender: Sender,
 }
 
 impl Outgoing<'_> {
-    /// Adds a datagram made of `head` and `tail`.
-    fn add(
-        &mut self,
-        to: SocketAddr,
-        from: Option<IpAddr>,
-        ecn: Option<EcnCodepoint>,
-        head: &[u8],
-        tail: &[u8],
-    ) {
-        let len = head.len() + tail.len();
-        self.packets += 1;
-        self.bytes += len as u64;
-        if let Some(at) = self.runs.iter().position(|run| run.to == to) {
-            let run = &mut self.runs[at];
-            let fits = run.from == from
-                && run.ecn == ecn
-                && len <= run.segment
-                && run.bytes.len() == run.count * run.segment
-                && run.count < self.most
-                && run.bytes.len() + len <= RUN;
-            if fits {
-                run.count += 1;
-                run.bytes.extend_from_slice(head);
-                run.bytes.extend_from_slice(tail);
-                return;
-            }
-            // In the order in which they came.
-            let run = self.runs.remove(at);
-            self.send(run);
-        } else if self.runs.len() == RUNS {
-            let run = self.runs.remove(0);
-            self.send(run);
-        }
-        let mut bytes = self.spare.pop().unwrap_or_default();
-        bytes.extend_from_slice(head);
-        bytes.extend_from_slice(tail);
-        self.runs.push(Run { to, from, ecn, segment: len, count: 1, bytes });
-    }
-
-    fn send(&mut self, mut run: Run) {
-        let transmit = Transmit {
-            destination: run.to,
-            ecn: run.ecn,
-            contents: &run.bytes,
-            segment_size: (run.count > 1).then_some(run.segment),
-            src_ip: run.from,
-        };
-        let sent = self.forwarder.state.send((&self.forwarder.socket).into(), &transmit);
-        if sent.is_err() {
-            self.forwarder.metrics.dropped_busy_total.fetch_add(run.count as u64, Ordering::Relaxed);
-        }
-        run.bytes.clear();
-        self.spare.push(run.bytes);
-    }
-
     fn flush(&mut self) {
-        while let Some(run) = self.runs.pop() {
-            self.send(run);
+        let (packets, bytes) = self.batch.size();
+        if packets == 0 {
+            return;
         }
+        let lost = self.sender.send(&self.forwarder.port, &self.forwarder.state, &self.batch);
+        self.batch.clear();
         let metrics = &self.forwarder.metrics;
-        metrics.packets_total.fetch_add(std::mem::take(&mut self.packets), Ordering::Relaxed);
-        metrics.bytes_total.fetch_add(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+        metrics.dropped_busy_total.fetch_add(lost, Ordering::Relaxed);
+        metrics.packets_total.fetch_add(packets, Ordering::Relaxed);
+        metrics.bytes_total.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
 impl Forwarder {
-    /// Forwards until it is dropped.
-    pub(crate) async fn run(self) -> io::Result<()> {
+    /// Forwards until told to stop.
+    pub(crate) fn run(self, stopped: &watch::Receiver<bool>) -> io::Result<()> {
         let mut storage = vec![0; BUFFER * BATCH_SIZE];
         let mut meta = [RecvMeta::default(); BATCH_SIZE];
-        let mut out = Outgoing {
-            forwarder: &self,
-            runs: Vec::with_capacity(RUNS),
-            spare: Vec::new(),
-            most: 1,
-            packets: 0,
-            bytes: 0,
-        };
-        loop {
-            self.socket.readable().await?;
+        let mut out = Outgoing { forwarder: &self, batch: Batch::new(), sender: Sender::new(&self.state) };
+        let mut before = Instant::now();
+        while !*stopped.borrow() {
+            if !self.port.wait()? {
+                continue;
+            }
             let began = Instant::now();
-            let mut now = began;
+            let (mut now, mut packets) = (began, 0);
             loop {
                 let mut buffers: [IoSliceMut<'_>; BATCH_SIZE] = {
                     let mut chunks = storage.chunks_exact_mut(BUFFER);
                     std::array::from_fn(|_| IoSliceMut::new(chunks.next().expect("one for each")))
                 };
-                let read = self.socket.try_io(Interest::READABLE, || {
-                    self.state.recv((&self.socket).into(), &mut buffers, &mut meta)
-                });
-                match read {
+                match self.port.recv(&self.state, &mut buffers, &mut meta) {
                     Ok(count) => {
-                        // It shrinks to one if the network device turns out not to cut.
-                        out.most = self.state.max_gso_segments();
+                        packets += count;
                         let table = self.sessions.table();
                         for (buffer, meta) in buffers.iter().zip(&meta[..count]) {
                             self.take(&table, &buffer[..meta.len], meta, now, &mut out);
                         }
                         drop(table);
-                        out.flush();
+                        // While there is more to read, more goes the same way.
+                        if count < BATCH_SIZE {
+                            break;
+                        }
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     // What an earlier packet met (ICMP) is no reason to stop.
                     Err(_) => {}
                 }
                 now = Instant::now();
-                // Others of this thread, such as the wish to stop, get their turn.
+                // Whether it has to stop is looked at now and then, and how busy it is is shown.
                 if now.duration_since(began).as_millis() >= 10 {
                     break;
                 }
             }
+            out.flush();
+            now = Instant::now();
             self.busy.fetch_add(now.duration_since(began).as_nanos() as u64, Ordering::Relaxed);
+            let busy = packets as f64 > BUSY * now.duration_since(before).as_secs_f64();
+            before = now;
+            if busy && packets < BATCH_SIZE {
+                std::thread::sleep(NAP);
+            }
         }
+        Ok(())
     }
 
     /// Takes what came in one buffer.
@@ -186,11 +125,15 @@ impl Forwarder {
                         Ok((token, Place::Udp(to, local))) => {
                             let mut head = [shim::DATA; HEADER];
                             head[1..].copy_from_slice(&token.0.to_be_bytes());
-                            out.add(to, local, meta.ecn, &head, payload);
+                            if out.batch.is_full() {
+                                out.flush();
+                            }
+                            let way = Way { to, from: local, ecn: meta.ecn };
+                            out.batch.add(token.0, way, out.sender.most(), &head, payload);
                         }
                         Ok((token, Place::Tcp(_, queue))) => {
-                            out.packets += 1;
-                            out.bytes += datagram.len() as u64;
+                            self.metrics.packets_total.fetch_add(1, Ordering::Relaxed);
+                            self.metrics.bytes_total.fetch_add(datagram.len() as u64, Ordering::Relaxed);
                             if queue.try_send(shim::wrap(token, payload)).is_err() {
                                 count(&self.metrics.dropped_busy_total);
                             }
@@ -208,7 +151,7 @@ impl Forwarder {
                             segment_size: None,
                             src_ip: meta.dst_ip,
                         };
-                        let _ = self.state.send((&self.socket).into(), &transmit);
+                        let _ = self.state.send(self.port.as_ref(), &transmit);
                     }
                 }
                 Some(Packet::Bound(_)) | None => count(&self.metrics.dropped_garbage_total),

@@ -18,6 +18,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod batch;
 mod config;
 mod control;
 pub mod doctor;
@@ -25,9 +26,11 @@ mod forward;
 mod key;
 mod limits;
 mod metrics;
+mod port;
 mod quic;
 mod relay;
 mod rendezvous;
+mod send;
 mod sessions;
 mod shared;
 mod sockets;

@@ -9,6 +9,7 @@ use crate::forward::Forwarder;
 use crate::key::{self, KeyError};
 use crate::limits::Origin;
 use crate::metrics::{self, Metrics, count};
+use crate::port::Port;
 use crate::quic::{self, Inbox, QuicSocket};
 use crate::shared::{Last, Shared};
 use crate::sockets;
@@ -228,27 +229,18 @@ fn forwarder(
     inbox: &Arc<Inbox>,
     socket: UdpSocket,
     index: usize,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
 ) -> io::Result<JoinHandle<()>> {
     let state = UdpSocketState::new((&socket).into())?;
     let (sessions, metrics, inbox) = (shared.sessions.clone(), shared.metrics.clone(), inbox.clone());
     let limit = shared.limits.session_mbit * 1e6;
     let busy = shared.busy[index].clone();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let port = Port::new(socket)?;
     std::thread::Builder::new().name("kring-forward".into()).spawn(move || {
-        runtime.block_on(async move {
-            let socket = match tokio::net::UdpSocket::from_std(socket) {
-                Ok(socket) => socket,
-                Err(error) => return tracing::error!(%error, "a socket is lost"),
-            };
-            let forwarder = Forwarder { socket, state, sessions, metrics, inbox, limit, busy };
-            tokio::select! {
-                result = forwarder.run() => if let Err(error) = result {
-                    tracing::error!(%error, "a socket is lost");
-                },
-                _ = stopped.wait_for(|stop| *stop) => {}
-            }
-        });
+        let forwarder = Forwarder { port, state, sessions, metrics, inbox, limit, busy };
+        if let Err(error) = forwarder.run(&stopped) {
+            tracing::error!(%error, "a socket is lost");
+        }
     })
 }
 

@@ -4,12 +4,12 @@
 //! bound; a side is bound to where its control connection came from, or to an address that it named under its secret
 //! and at which it got a cookie. A counter keeps words that were overheard from being used again.
 
+use crate::batch::ByToken;
 use crate::limits::{Bucket, Origin};
 use aws_lc_rs::hmac;
 use kring_net::relay::message::Handle;
 use kring_net::relay::shim::{self, BIND_LEN, Bind};
 use kring_net::relay::{NoRandomness, Reason, Resume, SessionSecret, Token};
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
@@ -106,7 +106,7 @@ pub(crate) enum Dropped {
 /// The table, for as long as it is read: once for a batch of packets. Nobody may read it twice at a time: a change that
 /// waits in between would never get its turn.
 pub(crate) struct Table<'a> {
-    by_token: RwLockReadGuard<'a, HashMap<u64, (Arc<Session>, usize)>>,
+    by_token: RwLockReadGuard<'a, ByToken<(Arc<Session>, usize)>>,
     cookies: &'a hmac::Key,
 }
 
@@ -178,7 +178,7 @@ fn burst(limit: f64) -> f64 {
 
 /// All sessions.
 pub(crate) struct Sessions {
-    by_token: RwLock<HashMap<u64, (Arc<Session>, usize)>>,
+    by_token: RwLock<ByToken<(Arc<Session>, usize)>>,
     cookies: hmac::Key,
 }
 
@@ -196,7 +196,7 @@ impl Sessions {
         Table { by_token, cookies: &self.cookies }
     }
 
-    fn change(&self) -> RwLockWriteGuard<'_, HashMap<u64, (Arc<Session>, usize)>> {
+    fn change(&self) -> RwLockWriteGuard<'_, ByToken<(Arc<Session>, usize)>> {
         self.by_token.write().expect("nothing panics with this lock held")
     }
 

@@ -23,7 +23,7 @@ pub(crate) const CAMERA: u8 = 1;
 /// The round trip that is assumed until one was measured.
 const ASSUMED_RTT: Duration = Duration::from_millis(100);
 /// Pictures may be shown so much earlier than the sound of the same moment is heard, in µs.
-const LEAD: i64 = 25_000;
+const LEAD: i64 = 32_000;
 /// The most that a voice takes, in bit/s.
 const MOST_VOICE: u32 = 400_000;
 /// How many pictures are remembered to go back to.

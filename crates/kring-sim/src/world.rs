@@ -38,6 +38,8 @@ pub struct Outcome {
     pub sent: [Sent; 2],
     /// What each knew of the network, every [`SAMPLED`]; see [`of`].
     pub course: [Vec<Sample>; 2],
+    /// Bytes of packets that came to each, by second, of the second mode only; see [`of`].
+    pub came: [Vec<u64>; 2],
     /// From the dialling until the caller knew that it rings.
     pub setup: Option<Duration>,
     /// When both were done.
@@ -115,6 +117,7 @@ pub fn run(scenario: &Scenario, readable: bool) -> Outcome {
     let setup = world.sides[of(Role::Caller)].ringing.map(|at| at.since(Time::ZERO));
     let (hash, lines) = world.trace.finish();
     Outcome {
+        came: Default::default(),
         hash,
         failures: world.check.failures().to_vec(),
         ends: world.sides.each_ref().map(Side::end),

@@ -1,7 +1,8 @@
 //! The caller's way to an answered call, and what happens when both dial at once.
 //!
 //! Guarantee: two people who dial each other at the same moment get one call: that of the smaller identity goes on,
-//! answered by the other's own dialling, and the other dial takes it over.
+//! answered by the other's own dialling, and the other dial takes it over. Nobody but the callee, proven, ends a dial while a place
+//! is left, or may still be found, at which the callee may be.
 
 use crate::clock::wall;
 use crate::driver::{self, Established};
@@ -18,22 +19,25 @@ use kring_core::mailbox::RelayHint;
 use kring_core::offer::Offer;
 use kring_core::ticket::Ticket;
 use kring_core::verify::Pin;
+use kring_net::path::Link;
 use kring_net::{Closed, Connection};
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-/// How long each further address waits for the ones before it (RFC 8305, section 5, has 250 ms; a call is urgent).
+/// How long each further address waits for the ones before it of its kind, private or public, which do not compete for one wire
+/// (RFC 8305, section 5, has 250 ms; a call is urgent).
 const STAGGER: Duration = Duration::from_millis(150);
 /// How long an address may take to answer.
 const CONNECT: Duration = Duration::from_secs(10);
-/// The same, once somebody has answered at another address and refused.
-const REST: Duration = Duration::from_secs(3);
-/// How long a handshake may take where somebody was found who has not said so; as much is lost where somebody else is there.
+/// The same, once somebody has answered at another address who is not the callee, or refused.
+const REST: Duration = Duration::from_secs(5);
+/// How long a handshake may take where the callee was found and has not itself said to be, if there are other places to try.
 const FOUND: Duration = Duration::from_secs(2);
 /// How long to wait for the other's call when both have dialled.
 const ADOPTION: Duration = Duration::from_secs(10);
@@ -232,53 +236,74 @@ async fn attempt(
     }
 }
 
-/// Connects where somebody answers and shows each secret there. Addresses may be old: where all is refused, somebody else may listen by
-/// now, so the others are tried too, and so are places where the callee was found, which anybody may have named.
+/// Why a handshake came to nothing.
+enum Failed {
+    /// Nobody has proven to be the callee, so what was said is anybody's word: the callee may be at another place.
+    Unproven(End),
+    /// This side has failed, or the callee has spoken.
+    Over(End),
+}
+
+/// Connects where somebody answers and shows each secret there. An address may be old, or one of another network's: where that
+/// comes to nothing, somebody else may listen by now, so the other places are tried too, and so are those where the callee was found,
+/// which anybody who shares the secret may have named: what is said there is not told.
 async fn establish(common: &Arc<Common>, target: &Target, offer: &Offer) -> Result<Established, End> {
     let mut left = target.places.clone();
     if common.relays.only() {
         left.retain(|place| matches!(place, Place::Through(_)));
     }
-    let relay = left.iter().find_map(|place| match place {
-        Place::Through(relay) => Some(relay.clone()),
-        Place::At(_) => None,
-    });
     let mut found = common.finder.seek(target.sought());
-    let mut refused = false;
+    let mut tried: Vec<Place> = Vec::new();
+    let mut relay = None;
+    let mut said: Option<End> = None;
     loop {
         let mut at: Option<Place> = None;
         for by in &target.by {
             if let By::Ticket(ticket) = by {
                 ticket.check(wall()).map_err(|e| End::Handshake(e.into()))?;
             }
-            let wait = if refused { REST } else { CONNECT };
+            let wait = if said.is_some() { REST } else { CONNECT };
             let connected = match &at {
                 Some(place) => connect(common, &mut vec![place.clone()], None, wait).await,
-                None => connect(common, &mut left, Some(&mut found), wait).await,
+                None => connect(common, &mut left, Some((&mut found, &tried)), wait).await,
             };
             let (connection, place) = match connected {
-                Ok(connected) => connected,
-                Err(end) => return Err(if refused { End::Refused } else { end }),
+                Ok((connection, place, dialled)) => {
+                    relay = dialled.or(relay);
+                    (connection, place)
+                }
+                Err(end) => return Err(said.unwrap_or(end)),
             };
             let named = target.places.contains(&place);
+            let within = if named || left.len() == 1 { DEADLINE } else { FOUND };
             at = Some(place);
-            let within = if named { DEADLINE } else { FOUND };
-            match shake_in_time(common, by, connection, offer, within).await {
-                // After a crash at either end the other may lack what is the latest here. Anyone on the path can say so
-                // too; all that wins them is another attempt.
-                Err(End::Refused) => refused |= named,
-                // That is not whom it was found for.
-                Err(_) if !named => break,
-                other => return other.map(|established| Established { relay, ..established }),
+            let end = match shake_in_time(common, by, connection, offer, within).await {
+                Ok(established) => return Ok(Established { relay, ..established }),
+                Err(Failed::Over(end)) => return Err(end),
+                Err(Failed::Unproven(end)) => end,
+            };
+            // After a crash at either end the other may lack what is the latest here. Anyone on the path can say so
+            // too; all that wins them is another attempt.
+            let refused = end == End::Refused;
+            // Of all that was said, what tells more than a refusal.
+            if named && said.as_ref().is_none_or(|said| *said == End::Refused) {
+                said = Some(end);
+            }
+            if !refused {
+                break;
             }
         }
-        let before = left.len();
         left.retain(|place| Some(place) != at.as_ref());
+        tried.extend(at.clone());
+        // What is found later is waited for while it may come.
+        let over = found.is_closed();
         while let Ok(place) = found.try_recv() {
-            left.push(place);
+            if !left.contains(&place) && !tried.contains(&place) {
+                left.push(place);
+            }
         }
-        if refused && left.is_empty() || left.len() == before {
-            return Err(End::Refused);
+        if left.is_empty() && over || at.is_none() {
+            return Err(said.unwrap_or(End::Refused));
         }
     }
 }
@@ -289,47 +314,101 @@ async fn shake_in_time(
     connection: Connection,
     offer: &Offer,
     within: Duration,
-) -> Result<Established, End> {
+) -> Result<Established, Failed> {
     let closing = connection.clone();
     let shaken = timeout(within, shake(common, by, connection, offer)).await;
-    shaken.unwrap_or(Err(End::Handshake(HandshakeError::Noise))).inspect_err(|_| {
-        closing.close(crate::event::close::HANDSHAKE);
-    })
+    let shaken = shaken.unwrap_or(Err(Failed::Unproven(End::Handshake(HandshakeError::Noise))));
+    shaken.inspect_err(|_| closing.close(crate::event::close::HANDSHAKE))
 }
 
-/// Tries every place: addresses each a little after the one before, a relay beside them, and what is `found` meanwhile, which is added
-/// to the places; the first that answers is taken.
+/// Whether that is an address of a network of somebody's own (RFC 1918, RFC 4193, RFC 3927).
+fn is_private(address: &SocketAddr) -> bool {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
+    }
+}
+
+/// A session with a ticket's relay that is asked for once, whether the call begins over it or falls back on it.
+pub(crate) struct RelayDial {
+    hint: RelayHint,
+    session: watch::Receiver<Option<Result<Link, String>>>,
+    /// A connection has been tried over it, so the other side takes it for that one's.
+    used: Arc<AtomicBool>,
+}
+
+impl RelayDial {
+    fn begin(common: &Arc<Common>, hint: RelayHint) -> RelayDial {
+        let (found, session) = watch::channel(None);
+        let (common, relay) = (common.clone(), hint.clone());
+        tokio::spawn(async move {
+            let dialled = common.relays.dial(&common.net, &relay).await;
+            // Nobody there any more: the session goes back.
+            let _ = found.send(Some(dialled));
+        });
+        RelayDial { hint, session, used: Arc::default() }
+    }
+
+    /// The session, for the connection of a call.
+    async fn take(mut session: watch::Receiver<Option<Result<Link, String>>>) -> Result<Link, String> {
+        let dialled = session.wait_for(Option::is_some).await;
+        dialled
+            .ok()
+            .and_then(|dialled| dialled.clone())
+            .unwrap_or_else(|| Err("the endpoint is closed".into()))
+    }
+
+    /// The session, to fall back on; another if a connection was tried over the first.
+    pub(crate) async fn fallback(self, common: &Arc<Common>) -> Result<Link, String> {
+        if self.used.load(Ordering::Relaxed) {
+            return common.relays.dial(&common.net, &self.hint).await;
+        }
+        RelayDial::take(self.session).await
+    }
+}
+
+/// Tries every place: addresses each a little after the one before, a relay beside them, and what is found meanwhile and was not tried
+/// before, which is added to the places; the first that answers is taken. Gives the session with the relay besides, if there is one.
 async fn connect(
     common: &Arc<Common>,
     places: &mut Vec<Place>,
-    mut found: Option<&mut mpsc::Receiver<Place>>,
+    mut found: Option<(&mut mpsc::Receiver<Place>, &[Place])>,
     wait: Duration,
-) -> Result<(Connection, Place), End> {
+) -> Result<(Connection, Place, Option<RelayDial>), End> {
     let mut attempts = JoinSet::new();
-    let mut addresses = 0;
-    for place in places.iter().cloned() {
-        let after = STAGGER * addresses;
-        addresses += u32::from(matches!(place, Place::At(_)));
-        attempts.spawn(reach(common.clone(), place, after, wait));
+    let mut addresses = [0; 2];
+    let mut relays = Vec::new();
+    for place in places.iter() {
+        let mut after = Duration::ZERO;
+        if let Place::At(address) = place {
+            let before = &mut addresses[usize::from(is_private(address))];
+            after = STAGGER * *before;
+            *before += 1;
+        }
+        attempts.spawn(reach(common, &mut relays, place.clone(), after, wait));
     }
+    let until = Instant::now() + wait;
     let mut failures = Vec::new();
     loop {
         let more = async {
-            match &mut found {
-                Some(found) => found.recv().await,
-                None => None,
-            }
+            let (found, tried) = found.as_mut()?;
+            let place = timeout_at(until, found.recv()).await.ok()??;
+            Some((!tried.contains(&place), place))
         };
         tokio::select! {
             Some(result) = attempts.join_next() => match result {
-                Ok(Ok(connected)) => return Ok(connected),
+                Ok(Ok((connection, place))) => {
+                    let through = relays.iter().position(|relay| place == Place::Through(relay.hint.clone()));
+                    let relay = (!relays.is_empty()).then(|| relays.swap_remove(through.unwrap_or(0)));
+                    return Ok((connection, place, relay));
+                }
                 Ok(Err(failure)) => failures.push(failure),
                 Err(_) => {}
             },
-            Some(place) = more => {
-                if !places.contains(&place) {
+            Some((new, place)) = more => {
+                if new && !places.contains(&place) {
                     places.push(place.clone());
-                    attempts.spawn(reach(common.clone(), place, Duration::ZERO, wait));
+                    attempts.spawn(reach(common, &mut relays, place, Duration::ZERO, wait));
                 }
             }
             else => break,
@@ -338,45 +417,60 @@ async fn connect(
     if failures.is_empty() {
         failures.push(match common.relays.only() {
             true => "it names no relay, and this side calls through relays only".into(),
-            false => "somebody else is where it was found".into(),
+            false => "it was found nowhere".into(),
         });
     }
     Err(End::Unreachable(failures.join("; ")))
 }
 
-/// Tries one place, after a while.
-async fn reach(
-    common: Arc<Common>,
+/// Tries one place, after a while; a session with a relay is begun at once, and added to `relays`.
+fn reach(
+    common: &Arc<Common>,
+    relays: &mut Vec<RelayDial>,
     place: Place,
     after: Duration,
     wait: Duration,
-) -> Result<(Connection, Place), String> {
-    let connecting = async {
-        match &place {
-            Place::At(address) => {
-                sleep(after).await;
-                common.net.connect(*address).await.map_err(|error| error.to_string())
-            }
-            Place::Through(relay) => {
-                let link = common.relays.dial(&common.net, relay).await?;
-                common
-                    .net
-                    .connect_through(link)
-                    .await
-                    .map_err(|_| format!("through {}: the other side does not answer", relay.address()))
-            }
+) -> impl Future<Output = Result<(Connection, Place), String>> + Send + 'static {
+    let common = common.clone();
+    let session = match &place {
+        Place::Through(hint) => {
+            let relay = RelayDial::begin(&common, hint.clone());
+            let session = (relay.session.clone(), relay.used.clone());
+            relays.push(relay);
+            Some(session)
         }
+        Place::At(_) => None,
     };
-    match timeout(after + wait, connecting).await {
-        Ok(result) => result.map(|connection| (connection, place)),
-        Err(_) => Err(match place {
-            Place::At(address) => {
-                format!("no connection to {address}: nothing answered in {} s", wait.as_secs())
+    async move {
+        let connecting = async {
+            match &place {
+                Place::At(address) => {
+                    sleep(after).await;
+                    common.net.connect(*address).await.map_err(|error| error.to_string())
+                }
+                Place::Through(relay) => {
+                    let (session, used) = session.ok_or("no relay was dialled")?;
+                    let link = RelayDial::take(session).await?;
+                    used.store(true, Ordering::Relaxed);
+                    common
+                        .net
+                        .connect_through(link)
+                        .await
+                        .map_err(|_| format!("through {}: the other side does not answer", relay.address()))
+                }
             }
-            Place::Through(relay) => {
-                format!("through {}: nothing answered in {} s", relay.address(), wait.as_secs())
-            }
-        }),
+        };
+        match timeout(after + wait, connecting).await {
+            Ok(result) => result.map(|connection| (connection, place)),
+            Err(_) => Err(match place {
+                Place::At(address) => {
+                    format!("no connection to {address}: nothing answered in {} s", wait.as_secs())
+                }
+                Place::Through(relay) => {
+                    format!("through {}: nothing answered in {} s", relay.address(), wait.as_secs())
+                }
+            }),
+        }
     }
 }
 
@@ -385,38 +479,40 @@ async fn shake(
     by: &By,
     connection: Connection,
     offer: &Offer,
-) -> Result<Established, End> {
+) -> Result<Established, Failed> {
     let closed = |closed: Closed| match closed {
         Closed::ByPeer(code) => End::from_close(code),
         Closed::Locally | Closed::Broken => End::Vanished,
     };
-    let exporter = connection.exporter(EXPORTER_LABEL).ok_or(End::Vanished)?;
-    let (mut send, mut recv) = connection.open_stream().await.map_err(closed)?;
+    let exporter = connection.exporter(EXPORTER_LABEL).ok_or(Failed::Unproven(End::Vanished))?;
+    let stream = connection.open_stream().await;
+    let (mut send, mut recv) = stream.map_err(|error| Failed::Unproven(closed(error)))?;
     let (identity, binding, provider) = (&common.identity, Binding::Quic(exporter), &common.provider);
     let begun = match by {
         By::Ticket(ticket) => Dial::new(identity, ticket, binding, wall(), provider),
         By::Contact(peer, key) => Dial::contact(identity, (*peer, key), binding, wall(), provider),
     };
-    let (mut dial, hello) = begun.map_err(End::Handshake)?;
+    let over = |error: HandshakeError| Failed::Over(End::Handshake(error));
+    let (mut dial, hello) = begun.map_err(over)?;
     let encoded = offer.encode();
     if send.write_all(&hello).await.is_err() {
-        return Err(closed(connection.closed().await));
+        return Err(Failed::Unproven(closed(connection.closed().await)));
     }
     loop {
         let Ok(Some(chunk)) = recv.read_chunk(CHUNK, true).await else {
-            return Err(closed(connection.closed().await));
+            return Err(Failed::Unproven(closed(connection.closed().await)));
         };
-        let done = dial.handle(&chunk.bytes, &encoded, wall()).map_err(End::Handshake)?;
+        let done = dial.handle(&chunk.bytes, &encoded, wall());
+        let done = done.map_err(|error| Failed::Unproven(End::Handshake(error)))?;
         let Some((session, mut bytes)) = done else { continue };
         connection.answered();
         let now = common.clock.now();
-        let mut call =
-            Call::new(session, &common.identity, offer, common.timeouts, now).map_err(End::Handshake)?;
+        let mut call = Call::new(session, &common.identity, offer, common.timeouts, now).map_err(over)?;
         call.assume_rate(now, connection.carried(), connection.rtt());
         // confirm and the sender key in one packet.
         bytes.extend(call.poll_stream().into_iter().flatten());
         if send.write_all(&bytes).await.is_err() {
-            return Err(closed(connection.closed().await));
+            return Err(Failed::Over(closed(connection.closed().await)));
         }
         let (call, common) = (Box::new(call), common.clone());
         return Ok(Established { connection, send, recv, call, expected: None, relay: None, common });

@@ -3,6 +3,7 @@
 //! Guarantee: whatever way it ends, the media threads are stopped, the other side is told while it can be, and the
 //! app gets exactly one `Ended`.
 
+use crate::dial::RelayDial;
 use crate::endpoint::Common;
 use crate::engine::Engine;
 use crate::event::{End, Event, Safety};
@@ -14,7 +15,6 @@ use crate::shared::{Shared, Stage};
 use kring_core::call as core;
 use kring_core::control::Reason;
 use kring_core::handshake::{Pass, Role};
-use kring_core::mailbox::RelayHint;
 use kring_core::offer::Offer;
 use kring_core::verify::Pin;
 use kring_net::{Closed, Connection, RecvStream, SendStream};
@@ -42,7 +42,7 @@ pub(crate) struct Established {
     /// Whom this side takes the other for, if it knows; else what is remembered of the identity.
     pub(crate) expected: Option<Pin>,
     /// Caller: a relay of the ticket that could serve besides.
-    pub(crate) relay: Option<RelayHint>,
+    pub(crate) relay: Option<RelayDial>,
     pub(crate) common: Arc<Common>,
 }
 

@@ -5,7 +5,7 @@
 //! What is damaged is never overwritten.
 
 use crate::clock::wall;
-use crate::store::{FileStore, Item, KeyStore, StoreError, StoreStamp};
+use crate::store::{FileStore, Item, KeyStore, StoreError, StoreLock, StoreStamp};
 use kring_core::KeptError;
 use kring_core::contact::{Contact, ContactError, ContactKey, ContactKeyId, Contacts};
 use kring_core::crypto::CryptoError;
@@ -411,6 +411,11 @@ impl Home {
             book.contacts.used(identity, key);
             Ok(())
         })
+    }
+
+    /// Lets this process alone be called through a relay for what is kept here; see [`KeyStore::listen`].
+    pub(crate) fn listen(&self) -> Result<Option<StoreLock>, StoreError> {
+        self.0.store.as_ref().map(|store| store.listen()).transpose()
     }
 
     /// Counts what was changed so far.

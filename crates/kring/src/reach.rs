@@ -3,11 +3,11 @@
 //! Guarantee: nothing of where this side is leaves before it has answered (or dialled) and the peer is proven, and with a
 //! relay only, nothing at all.
 
+use crate::dial::RelayDial;
 use crate::endpoint::Common;
 use crate::event::Event;
 use crate::shared::Shared;
 use kring_core::handshake::Role;
-use kring_core::mailbox::RelayHint;
 use kring_core::ways::{self, CheckCredentials, SessionName, Ways};
 use kring_net::Connection;
 use kring_net::path::{Candidate, CandidateKind, Credentials, Link, PathEvent, PathKind, Paths};
@@ -73,7 +73,7 @@ impl Reach {
         shared: &Arc<Shared>,
         connection: &Connection,
         role: Role,
-        relay: Option<RelayHint>,
+        relay: Option<RelayDial>,
     ) -> Reach {
         let kind = if connection.is_through_relay() { Path::Relayed } else { Path::Direct };
         shared.set_path(kind);
@@ -86,7 +86,7 @@ impl Reach {
             let (found, fallback) = oneshot::channel();
             let common = common.clone();
             tokio::spawn(async move {
-                match common.relays.dial(&common.net, &relay).await {
+                match relay.fallback(&common).await {
                     Ok(link) => drop(found.send(link)),
                     Err(_) => tracing::debug!("no relay to fall back on"),
                 }
@@ -140,7 +140,7 @@ impl Reach {
             Step::Path(_) => {}
             Step::Fallback(link) => {
                 self.shared.core(|call| call.tell_session(&link.session_name()));
-                if let Some((paths, _)) = &self.paths {
+                if let Some((paths, _)) = &mut self.paths {
                     paths.attach(link);
                 }
             }
@@ -171,8 +171,8 @@ impl Reach {
     }
 
     /// The caller tells which session with a relay goes with this call.
-    pub(crate) fn peer_session(&self, name: &SessionName) {
-        if let (Some((paths, _)), Some(link)) = (&self.paths, self.common.net.take_session(name)) {
+    pub(crate) fn peer_session(&mut self, name: &SessionName) {
+        if let (Some((paths, _)), Some(link)) = (&mut self.paths, self.common.net.take_session(name)) {
             paths.attach(link);
         }
     }

@@ -90,6 +90,19 @@ async fn a_ticket_whose_address_now_belongs_to_someone_else_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_else_listens_at_one_address_of_a_ticket_does_not_end_the_dial() {
+    let (a, b, other) = (endpoint(), endpoint(), endpoint());
+    // One that refuses, one where nothing listens; the callee last.
+    let nobody = "127.0.0.1:9".parse().unwrap();
+    let addresses = [other.local_addr().unwrap(), nobody, b.local_addr().unwrap()];
+    let ticket = b.ticket_for(&addresses, HOUR).unwrap();
+    let call = a.dial(&ticket, quiet());
+    let _answered = rings(&b).await.answer(quiet());
+    within(10, call.connected()).await.unwrap();
+    assert_eq!(other.counters().unknown_hint, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dial_to_nowhere_can_be_given_up_at_once() {
     let (a, b) = (endpoint(), endpoint());
     // Bound but silent, so that nothing answers and nothing is refused either.

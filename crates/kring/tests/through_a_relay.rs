@@ -100,6 +100,19 @@ async fn with_a_relay_only_it_stays_there_and_neither_ticket_nor_call_names_an_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_at_the_tickets_address_does_not_end_a_dial_that_the_relay_brings_through() {
+    let relay = relay().await;
+    let stranger = common::endpoint();
+    let callee = at("127.0.0.1:0").relay(pinned(&relay)).build().unwrap();
+    let caller = at("127.0.0.1:0").build().unwrap();
+    within(10, callee.relay_reached()).await.unwrap();
+    // As where a ticket names 192.168.1.2, and the caller's own network has somebody there.
+    let ticket = callee.ticket_for(&[stranger.local_addr().unwrap()], HOUR).unwrap();
+    let (call, _answered) = talk(&caller, &callee, &ticket).await;
+    call.hang_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_relayed_call_survives_that_its_relay_starts_anew() {
     let relay = relay().await;
     let place = relay.address();
@@ -115,6 +128,39 @@ async fn a_relayed_call_survives_that_its_relay_starts_anew() {
     for side in [&call, &answered] {
         heard(side).await;
     }
+    call.hang_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_processes_of_one_home_the_first_is_called_through_the_relay_and_then_the_second() {
+    let (relay, folder) = (relay().await, tempfile::tempdir().unwrap());
+    let process = || {
+        let (identity, _) = kring::store::load_or_create(&folder.path().join("identity")).unwrap();
+        let home = Home::in_folder(folder.path()).unwrap();
+        at("127.0.0.1:0").relay(pinned(&relay)).identity(identity).home(home).build().unwrap()
+    };
+    let first = process();
+    within(10, first.relay_reached()).await.unwrap();
+    let second = process();
+    let error = within(10, second.relay_reached()).await.unwrap_err().to_string();
+    assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+    // A ticket of the second, whose address nobody reaches, rings at the first.
+    let ticket = second.ticket_for(&["127.0.0.1:9".parse().unwrap()], HOUR).unwrap();
+    sleep(Duration::from_secs(2)).await;
+    let caller = at("127.0.0.1:0").build().unwrap();
+    let (call, answered) = talk(&caller, &first, &ticket).await;
+    call.hang_up().await;
+    within(10, answered.ended()).await;
+    first.close().await;
+    drop((first, answered));
+    within(10, async {
+        while second.relay_reached().await.is_err() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    sleep(Duration::from_secs(2)).await;
+    let (call, _answered) = talk(&caller, &second, &ticket).await;
     call.hang_up().await;
 }
 

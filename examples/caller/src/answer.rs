@@ -218,7 +218,7 @@ impl Answering<'_> {
         let meters = Meters::new();
         let tape = self.recorder.as_ref().map(Recorder::tape);
         // A file that is gone is reported to whoever calls, by the ordinary way.
-        if let Ok(media) = media::open(&self.app.common, &meters, tape.as_ref()) {
+        if let Ok(media) = media::open(&self.app.common, &meters, &self.app.output, tape.as_ref()) {
             let call = self.endpoint.answer_next(media);
             self.ahead = Some(Ahead { call, recorder: self.recorder.take(), meters });
         }
@@ -294,7 +294,7 @@ impl Answering<'_> {
         let recorder = self.next_recorder();
         let tape = recorder.as_ref().map(Recorder::tape);
         let meters = Meters::new();
-        let media = match media::open(&self.app.common, &meters, tape.as_ref()) {
+        let media = match media::open(&self.app.common, &meters, &self.app.output, tape.as_ref()) {
             Ok(media) => media,
             Err(failure) => {
                 incoming.decline();

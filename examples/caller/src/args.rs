@@ -102,13 +102,14 @@ pub(crate) struct Common {
     /// `device` for a person at a terminal, if there is one, and `none` otherwise
     #[arg(long, value_name = "WHAT", default_value = "auto", value_parser = speaker)]
     pub(crate) speaker: Speaker,
-    /// What is sent as pictures: `device`, `device:N` or `device:NAME`, FILE.y4m, `testcard` or `none`
+    /// What is sent as pictures: `device`, `device:N` or `device:NAME`, FILE.y4m, `testcard`,
+    /// `testcard:WIDTHxHEIGHT` or `none`
     #[arg(long, value_name = "WHAT", default_value = "none", value_parser = camera)]
     pub(crate) camera: Camera,
     /// What the pictures are like: `camera`, `screen` (sharp before smooth, for text) or `sign` (smooth before sharp, for sign language)
     #[arg(long, value_name = "WHAT", default_value = "camera")]
     pub(crate) content: Content,
-    /// Where pictures are shown: `window` or `none`
+    /// Where pictures are shown: `window`, `terminal` (in blocks of colour, above the state of the call) or `none`
     #[arg(long, value_name = "WHAT", default_value = "none", value_parser = view)]
     pub(crate) view: View,
     /// Listen at this address and port; port 0 is one that the system chooses
@@ -198,7 +199,8 @@ pub(crate) enum Camera {
     /// The one of this number or name, or the first.
     Device(Option<String>),
     None,
-    TestCard,
+    /// Of that many pixels across and down.
+    TestCard(u32, u32),
     File(PathBuf),
 }
 
@@ -215,6 +217,7 @@ pub(crate) enum Speaker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum View {
     Window,
+    Terminal,
     None,
 }
 
@@ -267,6 +270,14 @@ fn microphone(text: &str) -> Result<Microphone, String> {
     }
 }
 
+/// WIDTHxHEIGHT; what sizes there can be says the card itself.
+fn test_card(size: &str) -> Result<Camera, String> {
+    let sides = size.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    let (width, height) = sides
+        .ok_or_else(|| format!("expected testcard:WIDTHxHEIGHT such as testcard:1280x720, came {size:?}"))?;
+    Ok(Camera::TestCard(width, height))
+}
+
 fn camera(text: &str) -> Result<Camera, String> {
     if let Some(device) = device(text, cfg!(feature = "camera"), "FILE.y4m, testcard or none") {
         return device.map(Camera::Device);
@@ -274,7 +285,8 @@ fn camera(text: &str) -> Result<Camera, String> {
     match text {
         "" => Err("expected device, FILE.y4m, testcard or none, came nothing".into()),
         "none" => Ok(Camera::None),
-        "testcard" => Ok(Camera::TestCard),
+        "testcard" => Ok(Camera::TestCard(640, 360)),
+        _ if text.starts_with("testcard:") => test_card(&text["testcard:".len()..]),
         _ if text.split(':').next() == Some("screen") => {
             Err("this version cannot send a screen yet; use device, FILE.y4m, testcard or none".into())
         }
@@ -298,12 +310,11 @@ fn view(text: &str) -> Result<View, String> {
     match text {
         "none" => Ok(View::None),
         "window" if cfg!(feature = "window") => Ok(View::Window),
-        "window" => Err("this build is without windows; use none, and --record to keep what is shown".into()),
-        "terminal" => {
-            Err("this version cannot show pictures in a terminal; use window, or --record to keep them"
-                .into())
+        "window" => {
+            Err("this build is without windows; use terminal, or --record to keep what is shown".into())
         }
-        _ => Err("expected window or none; use --record to keep what is shown".into()),
+        "terminal" => Ok(View::Terminal),
+        _ => Err("expected window, terminal or none; use --record to keep what is shown".into()),
     }
 }
 
@@ -389,7 +400,7 @@ mod tests {
         let lines = [
             ("call x --camera screen:1", "testcard"),
             ("answer --speaker out.wav", "--record"),
-            ("answer --view terminal", "--record"),
+            ("answer --view mirror", "--record"),
         ];
         for (line, instead) in lines {
             let text = refused(line);
@@ -411,6 +422,16 @@ mod tests {
         assert_eq!(microphone("a.wav"), Ok(Microphone::File("a.wav".into())));
         assert_eq!(microphone("./tone"), Ok(Microphone::File("./tone".into())));
         assert_eq!(camera("devices.y4m"), Ok(Camera::File("devices.y4m".into())));
+        assert_eq!(camera("./testcard:1x1"), Ok(Camera::File("./testcard:1x1".into())));
+    }
+
+    #[test]
+    fn a_test_card_has_any_size() {
+        assert_eq!(camera("testcard"), Ok(Camera::TestCard(640, 360)));
+        assert_eq!(camera("testcard:1280x720"), Ok(Camera::TestCard(1280, 720)));
+        for wrong in ["testcard:", "testcard:720p", "testcard:-1x2", "testcard:99999999999x2"] {
+            assert!(camera(wrong).unwrap_err().contains("WIDTHxHEIGHT"), "{wrong}");
+        }
     }
 
     #[test]

@@ -107,7 +107,7 @@ fn dial(
     meters: &Meters,
 ) -> Result<(Endpoint, Call), Failure> {
     let tape = recorder.map(Recorder::tape);
-    let media = media::open(&app.common, meters, tape.as_ref())?;
+    let media = media::open(&app.common, meters, &app.output, tape.as_ref())?;
     // Before keys are made and packets sent: from here on the person waits for the other side.
     let (peer, contact) = match &whom {
         Whom::Ticket(ticket) => (ticket.fingerprint().to_string(), None),

@@ -3,8 +3,10 @@
 use crate::args::{Camera, Common, Microphone, Speaker, View};
 use crate::devices;
 use crate::exit::{Exit, Failure};
+use crate::output::Output;
 use crate::record::Tape;
 use crate::tap::{Meter, TapCamera, TapMicrophone, TapSpeaker, TapView};
+use crate::terminal::TerminalView;
 use crate::window::Pane;
 use kring::Media;
 use kring::capture::{
@@ -13,7 +15,7 @@ use kring::capture::{
 };
 use kring::codec::PaddedH264;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::io::{BufRead, BufReader, IsTerminal, Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,8 +43,13 @@ pub(crate) fn check(common: &Common) -> Result<(), Failure> {
     speaker(&common.speaker)?;
     #[cfg(feature = "window")]
     if common.view == View::Window {
-        crate::window::check()
-            .map_err(|error| Failure::new(Exit::Device, format!("--view window: {error}; use none")))?;
+        crate::window::check().map_err(|error| {
+            Failure::new(Exit::Device, format!("--view window: {error}; use terminal or none"))
+        })?;
+    }
+    if common.view == View::Terminal && (common.json || !std::io::stdout().is_terminal()) {
+        let why = "--view terminal: expected a terminal for people, came --json or another output; use window or none";
+        return Err(Failure::new(Exit::Usage, why));
     }
     if let Camera::File(path) = &common.camera {
         whole(path)
@@ -55,7 +62,12 @@ pub(crate) fn check(common: &Common) -> Result<(), Failure> {
 ///
 /// # Errors
 /// As [`check`].
-pub(crate) fn open(common: &Common, meters: &Meters, tape: Option<&Tape>) -> Result<Media, Failure> {
+pub(crate) fn open(
+    common: &Common,
+    meters: &Meters,
+    output: &Arc<Output>,
+    tape: Option<&Tape>,
+) -> Result<Media, Failure> {
     let (microphone, camera) = (microphone(&common.mic)?, camera(&common.camera)?);
     // The person named them on the command line, or typed it with a terminal's microphone in mind, or has just
     // taken the call; files and synthetic sources need none.
@@ -75,16 +87,17 @@ pub(crate) fn open(common: &Common, meters: &Meters, tape: Option<&Tape>) -> Res
         media = media.camera(TapCamera::new(source, tape.cloned()));
     }
     media = media.speaker(TapSpeaker::new(speaker(&common.speaker)?, meters.peer.clone(), tape.cloned()));
-    if let Some(view) = view(common.view, &meters.pane).or(tape.map(|_| Box::new(NullView) as _)) {
+    if let Some(view) = view(common.view, &meters.pane, output).or(tape.map(|_| Box::new(NullView) as _)) {
         media = media.view(TapView::new(view, tape.cloned())).recording(tape.is_some());
     }
     Ok(media)
 }
 
-#[cfg_attr(not(feature = "window"), expect(unused_variables, reason = "nothing is shown"))]
-fn view(named: View, pane: &Pane) -> Option<Box<dyn VideoSink>> {
+#[cfg_attr(not(feature = "window"), expect(unused_variables, reason = "there is no window"))]
+fn view(named: View, pane: &Pane, output: &Arc<Output>) -> Option<Box<dyn VideoSink>> {
     match named {
         View::None => None,
+        View::Terminal => Some(Box::new(TerminalView::new(output.clone()))),
         #[cfg(feature = "window")]
         View::Window => Some(Box::new(crate::window::WindowView(pane.clone()))),
         #[cfg(not(feature = "window"))]
@@ -116,7 +129,9 @@ fn camera(named: &Camera) -> Result<Option<Box<dyn VideoSource>>, Failure> {
     Ok(match named {
         Camera::None => None,
         Camera::Device(name) => Some(devices::camera(name.as_deref())?),
-        Camera::TestCard => Some(Box::new(TestCard::new(640, 360, 30.0).map_err(wrong)?)),
+        &Camera::TestCard(width, height) => {
+            Some(Box::new(TestCard::new(width, height, 30.0).map_err(wrong)?))
+        }
         Camera::File(path) => Some(Box::new(Y4mSource::open(path).map_err(wrong)?)),
     })
 }

@@ -1,4 +1,4 @@
-//! The only place that writes to the terminal: lines of text or JSON, warnings, and the status block below them.
+//! The only place that writes to the terminal: lines of text or JSON, warnings, and below them the block: a picture and the status.
 //!
 //! Guarantee: control characters that came from others are never written; without a terminal nothing but plain lines is.
 
@@ -18,7 +18,16 @@ pub(crate) struct Output {
     raw: AtomicBool,
     /// Something that was to be written to a file was not.
     write_trouble: AtomicBool,
-    block: Mutex<Vec<String>>,
+    block: Mutex<Block>,
+}
+
+/// What stands below all lines and is drawn over when it changes.
+#[derive(Default)]
+struct Block {
+    picture: Vec<String>,
+    status: Vec<String>,
+    /// How many rows of it are on the terminal.
+    rows: u16,
 }
 
 impl Output {
@@ -29,7 +38,7 @@ impl Output {
             terminal: !json && io::stdout().is_terminal(),
             raw: AtomicBool::new(false),
             write_trouble: AtomicBool::new(false),
-            block: Mutex::new(Vec::new()),
+            block: Mutex::default(),
         }
     }
 
@@ -87,24 +96,41 @@ impl Output {
         self.write_trouble.load(Ordering::Relaxed)
     }
 
-    /// Draws the status block below all lines, in place of the one before.
+    /// Draws the status below all lines, in place of the one before.
     pub(crate) fn status(&self, lines: Vec<String>) {
-        if !self.terminal {
-            return;
-        }
         let mut block = self.lock();
-        if *block == lines {
-            return;
+        if self.terminal && block.status != lines {
+            block.status = lines;
+            self.draw(&mut block);
         }
-        self.erase(&mut block);
+    }
+
+    /// Draws the rows of a picture above the status, in place of the one before; none take it away. They are written as they are, and
+    /// have to be shorter than the terminal is wide.
+    pub(crate) fn picture(&self, rows: Vec<String>) {
+        let mut block = self.lock();
+        if self.terminal && block.picture != rows {
+            block.picture = rows;
+            self.draw(&mut block);
+        }
+    }
+
+    /// Each row over the one before, so that nothing flickers.
+    fn draw(&self, block: &mut Block) {
         let width = terminal::size().map_or(80, |(columns, _)| usize::from(columns)).max(20);
-        let mut out = String::new();
-        for line in &lines {
-            out.extend(printable(line).chars().take(width - 1));
-            out.push_str(self.end());
+        let status = block.status.iter().map(|line| printable(line).chars().take(width - 1).collect());
+        let mut out = Vec::new();
+        if block.rows > 0 {
+            let _ = queue!(out, cursor::MoveToColumn(0), cursor::MoveUp(block.rows));
         }
-        let _ = io::stdout().write_all(out.as_bytes()).and_then(|()| io::stdout().flush());
-        *block = lines;
+        for line in block.picture.iter().cloned().chain(status) {
+            out.extend_from_slice(line.as_bytes());
+            let _ = queue!(out, terminal::Clear(terminal::ClearType::UntilNewLine));
+            out.extend_from_slice(self.end().as_bytes());
+        }
+        let _ = queue!(out, terminal::Clear(terminal::ClearType::FromCursorDown));
+        let _ = io::stdout().write_all(&out).and_then(|()| io::stdout().flush());
+        block.rows = u16::try_from(block.picture.len() + block.status.len()).unwrap_or(u16::MAX);
     }
 
     /// Takes the status block away.
@@ -112,21 +138,21 @@ impl Output {
         self.erase(&mut self.lock());
     }
 
-    fn erase(&self, block: &mut Vec<String>) {
-        if let Ok(rows @ 1..) = u16::try_from(block.len()) {
+    fn erase(&self, block: &mut Block) {
+        if block.rows > 0 {
             let mut out = io::stdout();
             let below = terminal::Clear(terminal::ClearType::FromCursorDown);
-            let _ = queue!(out, cursor::MoveToColumn(0), cursor::MoveUp(rows), below);
+            let _ = queue!(out, cursor::MoveToColumn(0), cursor::MoveUp(block.rows), below);
             let _ = out.flush();
         }
-        block.clear();
+        *block = Block::default();
     }
 
     fn end(&self) -> &'static str {
         if self.raw.load(Ordering::Relaxed) { "\r\n" } else { "\n" }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Block> {
         self.block.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

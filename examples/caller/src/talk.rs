@@ -243,7 +243,9 @@ impl<'a> Talk<'a> {
             }
             Event::Path(path) => {
                 let text = format!("packets go {path} now");
-                self.say("path", json!({"path": path}), &text);
+                // What was made up until then, so that one sees what the change cost.
+                let concealed = call.stats().audio.concealed_samples / 48;
+                self.say("path", json!({"path": path, "audio_concealed_ms": concealed}), &text);
             }
             Event::Interrupted => {
                 self.state = "interrupted";

@@ -5,6 +5,7 @@
 
 mod paint;
 
+use crate::pixels::fit;
 use kring::capture::{SinkError, VideoSink};
 use kring::codec::Picture;
 use paint::Paint;
@@ -161,7 +162,7 @@ impl Windows {
         let content = pane.content();
         let Some(picture) = &content.picture else { return };
         let size = content.size.unwrap_or((picture.width(), picture.height()));
-        let (width, height) = paint::fit(size, (size.0.min(LARGEST.0), size.1.min(LARGEST.1)));
+        let (width, height) = fit(size, (size.0.min(LARGEST.0), size.1.min(LARGEST.1)));
         let attributes = Window::default_attributes()
             .with_title(&content.title)
             .with_inner_size(PhysicalSize::new(width, height));

@@ -2,15 +2,21 @@
 //!
 //! Guarantee: everything it makes has names of its own and is gone when the [`Lab`] is dropped.
 //!
-//! Needs root, `ip` and `nft`. Homes are 10.0.1.2 and 10.0.2.2 behind routers 203.0.113.1 and .2; with [`Nat::Open`] a home is
-//! on the internet itself, at 203.0.113.101 or .102. The server is 203.0.113.10.
+//! Needs root, `ip`, `nft` and TAP devices. Homes are 10.0.1.2 and 10.0.2.2 behind routers 203.0.113.1 and .2; with [`Nat::Open`] a
+//! home is on the internet itself, at 203.0.113.101 or .102, with [`Nat::Open6`] at 2001:db8::101 or ::102. The server is
+//! 203.0.113.10 and 2001:db8::10. On the internet each frame takes the lab's delay, whoever it is for.
 
+use super::wan::Wan;
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// Where the server is.
-pub(crate) const SERVER: &str = "203.0.113.10";
+const SERVER: &str = "203.0.113.10";
+const SERVER6: &str = "2001:db8::10";
 
 /// What stands between a home and the internet (RFC 4787 calls these mapping and filtering behaviours).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +31,12 @@ pub(crate) enum Nat {
     Symmetric,
     /// As before, and no UDP passes.
     NoUdp,
+    /// Nothing, and all is IPv6.
+    Open6,
 }
 
 impl Nat {
+    /// Those of which all pairs make sense.
     pub(crate) const ALL: [Nat; 5] =
         [Nat::Open, Nat::FullCone, Nat::PortRestricted, Nat::Symmetric, Nat::NoUdp];
 
@@ -38,13 +47,15 @@ impl Nat {
             Nat::PortRestricted => "port-restricted",
             Nat::Symmetric => "symmetric",
             Nat::NoUdp => "no-udp",
+            Nat::Open6 => "open-v6",
         }
     }
 
     /// Whether theory has two who are behind these reach each other directly, each being told where the other is seen.
     pub(crate) fn can_meet(self, other: Nat) -> bool {
-        use Nat::{FullCone, NoUdp, Open, PortRestricted, Symmetric};
+        use Nat::{FullCone, NoUdp, Open, Open6, PortRestricted, Symmetric};
         match (self, other) {
+            (Open6, _) | (_, Open6) => self == other,
             (NoUdp, _) | (_, NoUdp) => false,
             (Symmetric, PortRestricted | Symmetric) | (PortRestricted, Symmetric) => false,
             (Open | FullCone | PortRestricted | Symmetric, _) => true,
@@ -54,7 +65,7 @@ impl Nat {
     /// The router's rules.
     fn rules(self) -> String {
         let mapping = match self {
-            Nat::Open => return String::new(),
+            Nat::Open | Nat::Open6 => return String::new(),
             // What was sent from stands open for all, for as long as home routers mostly keep it.
             Nat::FullCone => {
                 "table ip nat {
@@ -143,6 +154,8 @@ impl Home {
 /// The namespaces, until it is dropped.
 pub(crate) struct Lab {
     prefix: String,
+    wan: Wan,
+    v6: bool,
 }
 
 /// What is missing to have a lab here.
@@ -160,7 +173,12 @@ pub(crate) fn missing() -> Option<String> {
     }
     let natted = nft(&name, &Nat::FullCone.rules());
     let _ = run("ip", &["netns", "del", &name]);
-    natted.err().map(|error| format!("a kernel with NAT by nftables ({error})"))
+    if let Err(error) = natted {
+        return Some(format!("a kernel with NAT by nftables ({error})"));
+    }
+    let tapped = Wan::new(Duration::ZERO).port(&name);
+    let _ = run("ip", &["link", "del", &name]);
+    tapped.err().map(|error| format!("the right to make TAP devices ({error})"))
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
@@ -189,16 +207,14 @@ fn nft(namespace: &str, rules: &str) -> Result<(), String> {
 
 impl Lab {
     /// Builds it.
-    pub(crate) fn new(a: Nat, b: Nat) -> Result<Lab, String> {
+    pub(crate) fn new(a: Nat, b: Nat, delay: Duration) -> Result<Lab, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         // Names of devices have at most 15 characters.
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let lab = Lab { prefix: format!("k{}x{number}", std::process::id() % 1_000_000) };
-        lab.namespace("net")?;
-        lab.inside("net", &["link", "add", "net0", "type", "bridge"])?;
-        lab.inside("net", &["link", "set", "net0", "up"])?;
+        let prefix = format!("k{}x{number}", std::process::id() % 1_000_000);
+        let lab = Lab { prefix, wan: Wan::new(delay), v6: a == Nat::Open6 };
         lab.namespace("srv")?;
-        lab.wire("srv", "eth0", &format!("{SERVER}/24"))?;
+        lab.wire("srv", "eth0", &[&format!("{SERVER}/24"), &format!("{SERVER6}/64")])?;
         lab.home(Home::A, a)?;
         lab.home(Home::B, b)?;
         Ok(lab)
@@ -221,15 +237,15 @@ impl Lab {
     }
 
     /// Connects a place to the internet.
-    fn wire(&self, place: &str, device: &str, address: &str) -> Result<(), String> {
-        let (net, end) = (self.name("net"), self.name(place));
-        let port = format!("p{}{}", place, device.len());
-        run(
-            "ip",
-            &["link", "add", &port, "netns", &net, "type", "veth", "peer", "name", device, "netns", &end],
-        )?;
-        self.inside("net", &["link", "set", &port, "master", "net0", "up"])?;
-        self.inside(place, &["addr", "add", address, "dev", device])?;
+    fn wire(&self, place: &str, device: &str, addresses: &[&str]) -> Result<(), String> {
+        let (end, port) = (self.name(place), self.name(&format!("{place}{}", device.len())));
+        self.wan.port(&port).map_err(|error| format!("the device {port}: {error}"))?;
+        run("ip", &["link", "set", &port, "netns", &end, "name", device])?;
+        for address in addresses {
+            // Nobody else has it: no second is spent on finding out (RFC 4862, section 5.4).
+            let at_once: &[&str] = if address.contains(':') { &["nodad"] } else { &[] };
+            self.inside(place, &[&["addr", "add", address, "dev", device], at_once].concat())?;
+        }
         self.inside(place, &["link", "set", device, "up"])
     }
 
@@ -237,17 +253,33 @@ impl Lab {
         let n = home.number();
         let place = format!("h{n}");
         self.namespace(&place)?;
-        if nat == Nat::Open {
-            return self.wire(&place, "eth0", &format!("203.0.113.10{n}/24"));
+        match nat {
+            Nat::Open => self.wire(&place, "eth0", &[&format!("203.0.113.10{n}/24")]),
+            Nat::Open6 => self.wire(&place, "eth0", &[&format!("2001:db8::10{n}/64")]),
+            _ => self.router(home, nat, "eth0", n),
         }
-        self.router(home, nat, "eth0", n)
+    }
+
+    /// Where that port of the server is.
+    pub(crate) fn server(&self, port: u16) -> String {
+        if self.v6 { format!("[{SERVER6}]:{port}") } else { format!("{SERVER}:{port}") }
+    }
+
+    /// The address without a port.
+    pub(crate) fn server_ip(&self) -> &'static str {
+        if self.v6 { SERVER6 } else { SERVER }
+    }
+
+    /// Any port of a home.
+    pub(crate) fn any(&self) -> &'static str {
+        if self.v6 { "[::]:0" } else { "0.0.0.0:0" }
     }
 
     /// A router at 203.0.113.`n` with the network 10.0.`n`.0/24, to which the home is connected by `device`.
     fn router(&self, home: Home, nat: Nat, device: &str, n: u8) -> Result<(), String> {
         let (place, router) = (format!("h{}", home.number()), format!("r{n}"));
         self.namespace(&router)?;
-        self.wire(&router, "wan", &format!("203.0.113.{n}/24"))?;
+        self.wire(&router, "wan", &[&format!("203.0.113.{n}/24")])?;
         let (inner, outer) = (self.name(&place), self.name(&router));
         run(
             "ip",
@@ -272,6 +304,11 @@ impl Lab {
         self.router(home, nat, "eth1", home.number() + 20)
     }
 
+    /// Who has sent to whom on the internet so far.
+    pub(crate) fn overheard(&self) -> BTreeSet<(IpAddr, IpAddr)> {
+        self.wan.seen()
+    }
+
     /// A program in a home.
     pub(crate) fn at_home(&self, home: Home, program: &str) -> Command {
         self.at(&format!("h{}", home.number()), program)
@@ -291,7 +328,7 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        for place in ["h1", "h2", "r1", "r2", "r21", "r22", "srv", "net"] {
+        for place in ["h1", "h2", "r1", "r2", "r21", "r22", "srv"] {
             let _ = run("ip", &["netns", "del", &self.name(place)]);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! A camera's data is checked against the size it announced before any of it is used.
 
-use kring_codec::{Picture, PictureError};
+use kring_codec::{Picture, PictureError, PixelOrder};
 use nokhwa::utils::FrameFormat;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -61,9 +61,9 @@ pub(super) fn convert(
             to_u.fill(128);
             to_v.fill(128);
         }
-        FrameFormat::RAWRGB => rgb(whole(pixels * 3)?, |[r, g, b]| [r, g, b], picture),
-        FrameFormat::RAWBGR => rgb(whole(pixels * 3)?, |[b, g, r]| [r, g, b], picture),
-        FrameFormat::MJPEG => rgb(&jpeg(data, width, height)?, |pixel| pixel, picture),
+        FrameFormat::RAWRGB => rgb(whole(pixels * 3)?, PixelOrder::Rgb, picture)?,
+        FrameFormat::RAWBGR => rgb(whole(pixels * 3)?, PixelOrder::Bgr, picture)?,
+        FrameFormat::MJPEG => rgb(&jpeg(data, width, height)?, PixelOrder::Rgb, picture)?,
     }
     Ok(())
 }
@@ -86,27 +86,10 @@ fn yuyv(data: &[u8], picture: &mut Picture) {
     }
 }
 
-/// By ITU-R BT.601, from all 256 shades to those of video. Each chroma sample is that of four pixels' mean.
-fn rgb(data: &[u8], order: impl Fn([u8; 3]) -> [u8; 3], picture: &mut Picture) {
-    let width = picture.width() as usize;
-    let pixel = |at: &[u8]| order([at[0], at[1], at[2]]).map(i32::from);
-    let (to_y, to_u, to_v) = picture.planes_mut();
-    for (to, from) in to_y.iter_mut().zip(data.chunks_exact(3)) {
-        let [r, g, b] = pixel(from);
-        *to = (((66 * r + 129 * g + 25 * b + 128) >> 8) + 16) as u8;
-    }
-    let chroma = to_u.chunks_exact_mut(width / 2).zip(to_v.chunks_exact_mut(width / 2));
-    for (rows, (to_u, to_v)) in data.chunks_exact(width * 6).zip(chroma) {
-        let (upper, lower) = rows.split_at(width * 3);
-        let squares = upper.chunks_exact(6).zip(lower.chunks_exact(6));
-        for (((upper, lower), u), v) in squares.zip(to_u).zip(to_v) {
-            let four = [pixel(upper), pixel(&upper[3..]), pixel(lower), pixel(&lower[3..])];
-            let [r, g, b] = [0, 1, 2].map(|c| four.iter().map(|pixel| pixel[c]).sum::<i32>());
-            // Sums of four, so two more bits.
-            *u = (((-38 * r - 74 * g + 112 * b + 512) >> 10) + 128) as u8;
-            *v = (((112 * r - 94 * g - 18 * b + 512) >> 10) + 128) as u8;
-        }
-    }
+/// Rows without gaps.
+fn rgb(data: &[u8], order: PixelOrder, picture: &mut Picture) -> Result<(), ConvertError> {
+    let stride = picture.width() as usize * order.bytes();
+    picture.read_rgb(data, order, stride).map_err(|e| ConvertError::Short { expected: e.all, got: e.got })
 }
 
 /// A JPEG picture's pixels, if it is of the announced size.

@@ -1,11 +1,11 @@
 //! What two who talk do: voice and reports, pictures in parts, what is passed over, keys that turn over, the end.
 
 use super::Good;
-use crate::hello::{own_certificate, own_offer};
+use crate::hello::own_offer;
 use crate::link::Came;
 use crate::log::{Fault, Log};
 use crate::messages::{self as m, among_unknown, field, numbered};
-use crate::side::{Side, random};
+use crate::side::Side;
 use kring_core::handshake::Role;
 use std::time::Duration;
 
@@ -100,9 +100,7 @@ impl Good {
             ("C", "what is no frame, forged, replayed or of an unknown key is dropped, and the call goes on");
         self.ping(side, log, dropped).await?;
         log.ok(dropped.0, dropped.1);
-        let contact =
-            [field(1, &*random(&*side.facts.provider)), field(2, &own_certificate(&side.facts.own))].concat();
-        side.say(m::CONTACT, &contact).await;
+        self.say_contact(side).await;
         side.say(m::REACH, &field(4, &[192, 0, 2, 1, 17, 81])).await;
         let rekeyed = ("12", "contact is taken, and followed by a rekey; reach is taken");
         self.ping(side, log, rekeyed).await?;
@@ -149,7 +147,7 @@ impl Good {
         Ok(())
     }
 
-    async fn hang_up(&mut self, side: &mut Side, log: &mut Log) -> Result<(), Fault> {
+    pub(crate) async fn hang_up(&mut self, side: &mut Side, log: &mut Log) -> Result<(), Fault> {
         side.say(m::HANG_UP, &numbered(1, 0)).await;
         let until = side.link.until();
         loop {

@@ -41,6 +41,8 @@ pub(super) struct Outgoing {
     /// The datagrams of the picture, and those beside it.
     pub(super) parts: Vec<Datagram>,
     pub(super) parity: Vec<Datagram>,
+    /// How many of its parts are sent once more, as if they were parity.
+    pub(super) twice: usize,
 }
 
 /// What became of a part.
@@ -140,7 +142,7 @@ impl Pictures {
         self.waiting += bytes;
         self.kept_bytes += bytes + beside;
         self.own.extend((0..count as u16).map(|part| (place, part)));
-        let parity = (count as u16..).take(picture.parity.len());
+        let parity = (count as u16..).take(picture.parity.len()).chain((0..count as u16).take(picture.twice));
         self.parity.extend(parity.map(|part| (now + apart, (place, part))));
         let part = |datagram| Part { datagram, fate: Fate::Waiting, again: 0 };
         self.kept.push_back(Pending {
@@ -445,7 +447,7 @@ mod tests {
 
     fn picture(frame_id: u32, class: Class, parts: usize, parity: usize) -> Outgoing {
         let cut = |n| (0..n).map(|_| Datagram { bytes: vec![0; 1000] }).collect();
-        Outgoing { track: 1, frame_id, class, parts: cut(parts), parity: cut(parity) }
+        Outgoing { track: 1, frame_id, class, parts: cut(parts), parity: cut(parity), twice: 0 }
     }
 
     fn at(ms: u64) -> Time {
@@ -502,6 +504,18 @@ mod tests {
         let again =
             pictures.report(at(300), &feedback(4, &[false, true, true, false, true]), &mut lossless(), RTT);
         assert_eq!(again, 1000, "one of two is enough");
+    }
+
+    #[test]
+    fn parts_that_go_twice_follow_the_parity_and_either_of_them_will_do() {
+        let mut pictures = Pictures::default();
+        pictures.push(at(0), Outgoing { twice: 2, ..picture(0, Class::Base, 3, 3) }, Duration::ZERO);
+        assert_eq!(pictures.bytes(), 3000, "as if it were parity");
+        assert_eq!((send(&mut pictures, at(1), 0), pictures.protected, pictures.repeated), (8, 3, 2));
+        // The first part comes the second time, and two of the parity.
+        let came = [false, false, false, false, true, true, true, false];
+        assert_eq!(pictures.report(at(110), &feedback(0, &came), &mut lossless(), RTT), 0);
+        assert_eq!((pictures.kept.len(), pictures.kept_bytes), (0, 0), "it is whole there");
     }
 
     #[test]

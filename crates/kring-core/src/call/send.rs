@@ -78,14 +78,16 @@ impl Call {
             Picture { temporal_layer: 0, .. } => Class::Base,
             _ => Class::Layer,
         };
-        let parity = self.protection.parity(u16::try_from(parts.len()).unwrap_or(u16::MAX), class);
-        let parity = self.protect(track, &header, parity);
-        let size = |datagrams: &[Datagram]| datagrams.iter().map(|d| d.bytes.len()).sum();
-        let sizes = (size(&parts), size(&parity));
+        let wanted = self.protection.parity(u16::try_from(parts.len()).unwrap_or(u16::MAX), class);
+        let parity = self.protect(track, &header, wanted);
+        // Where there is parity for each part and that is too little, the parts themselves go twice.
+        let twice = usize::from(wanted).saturating_sub(parity.len()).min(parity.len());
+        let size = |datagrams: &[Datagram]| datagrams.iter().map(|d| d.bytes.len()).sum::<usize>();
+        let sizes = (size(&parts), size(&parity) + size(&parts[..twice]));
         if recovers {
             self.pictures.recovers(track, frame_id);
         }
-        let outgoing = Outgoing { track, frame_id, class, parts, parity };
+        let outgoing = Outgoing { track, frame_id, class, parts, parity, twice };
         if !self.pictures.push(now, outgoing, self.protection.apart()) {
             return Err(SendError::QueueFull);
         }

@@ -115,6 +115,11 @@ const DIP: (Duration, Duration) = (Duration::from_millis(700), Duration::from_se
 /// How much of the target is sent in a dip.
 const DIPPED: f64 = 0.65;
 
+/// A queue of this side's making falls when less is sent. One that stays where it is for so long, in ms, though less was sent for so
+/// long before, is a longer way; it varies by so many ms at most, and half of what a packet takes.
+const FLAT: (i64, Duration) = (500, Duration::from_millis(250));
+const FLAT_BY: (f64, f64) = (4.0, 12.0);
+
 /// What is known of the network, for whoever chooses redundancy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -157,6 +162,8 @@ pub struct RateControl {
     /// The last report, and the last overuse.
     heard: Option<Time>,
     overused: Option<Time>,
+    /// Since when a queue stands, and the estimate before that.
+    standing: Option<(Time, f64)>,
     grown: Time,
     /// Bytes sent in this window and the last, to see whether the app uses what it may.
     sent: (Time, u64, f64),
@@ -202,6 +209,7 @@ impl RateControl {
             round_trip: None,
             heard: None,
             overused: None,
+            standing: None,
             grown: now,
             sent: (now, 0, 0.0),
             silent: None,
@@ -337,6 +345,11 @@ impl RateControl {
     fn adapt(&mut self, now: Time, observed: bool) {
         let round_trip = self.round_trip();
         if self.is_overused() {
+            let standing = *self.standing.get_or_insert((now, self.estimate));
+            if self.is_longer_way(now, standing.0) {
+                self.take_longer_way(now, standing.1);
+                return self.bound(now);
+            }
             let apart = self.overused.map_or(Duration::MAX, |last| now.since(last));
             // While a queue stands, what comes is what passes; a fall by far is not waited out.
             let far = || self.delivered.recent().is_some_and(|rate| rate < 0.7 * self.estimate);
@@ -349,6 +362,7 @@ impl RateControl {
             self.prober.stop(now);
             self.prober.postpone(now + round_trip + Duration::from_millis(1500));
         } else {
+            self.standing = None;
             self.grow(now);
         }
         if let Some(limit) = self.loss_limit.filter(|limit| observed && *limit < self.estimate) {
@@ -412,6 +426,23 @@ impl RateControl {
             self.trend.usage() == Usage::Over && self.queue.least_within(100) > 6.0 + packets + noise;
         let standing = self.queue.least_within(250) > 15.0 + packets + noise;
         growing || standing
+    }
+
+    /// Whether what looks like a queue since then is none.
+    fn is_longer_way(&self, now: Time, since: Time) -> bool {
+        let by = FLAT_BY.0 + (self.packet_time() / 2.0).min(FLAT_BY.1);
+        let reduced = self.round_trip() + FLAT.1 + Duration::from_millis(FLAT.0 as u64);
+        self.loss_limit.is_none() && now.since(since) > reduced && self.queue.is_flat(FLAT.0, by)
+    }
+
+    /// What was thought to be too much was not.
+    fn take_longer_way(&mut self, now: Time, before: f64) {
+        self.queue.rebase(FLAT.0);
+        self.trend.reset();
+        self.capacity = None;
+        (self.overused, self.standing, self.grown) = (None, None, now);
+        self.estimate = self.estimate.max(RESUMED * before);
+        self.prober.eager(now + self.round_trip());
     }
 
     fn decrease(&mut self, now: Time) {

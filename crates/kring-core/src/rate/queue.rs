@@ -1,7 +1,7 @@
 //! How long packets wait in the network's queue: one-way delay above the least seen in the last ten seconds.
 //!
 //! Guarantee: both clocks' offset does not matter, and their drift of some 100 ppm adds no more than a millisecond; a
-//! new and longer route is taken for a queue for ten seconds at most.
+//! new and longer route is taken for a queue for ten seconds at most, or until it is [taken for the base](QueueDelay::rebase).
 //!
 //! Over a short while of arrivals the *least* delay is looked at, so that jitter, which comes and goes within it, is no
 //! queue. (Of arrivals, not of sending: a burst is sent within a moment and shows the queue only as it drains.)
@@ -98,6 +98,24 @@ impl QueueDelay {
         (least - self.base) as f64 / 1000.0
     }
 
+    /// Whether delays have stayed where they are for `millis` of arrivals, but for so many ms.
+    pub(super) fn is_flat(&self, millis: i64, by: f64) -> bool {
+        let Some(last) = self.spans.back() else { return false };
+        let spans = millis * 1000 / SPAN;
+        let (mut count, mut least, mut most) = (0, i64::MAX, i64::MIN);
+        for span in self.recent(last.index, spans) {
+            (count, least, most) = (count + 1, least.min(span.least), most.max(span.least));
+        }
+        count * 5 >= spans * 4 && (most - least) as f64 / 1000.0 <= by
+    }
+
+    /// Forgets all but the last `millis` of arrivals: what is left is the base.
+    pub(super) fn rebase(&mut self, millis: i64) {
+        let Some(last) = self.spans.back().map(|last| last.index) else { return };
+        self.spans.retain(|span| span.index + millis * 1000 / SPAN > last);
+        self.base = self.spans.iter().map(|span| span.least).min().unwrap_or(self.base);
+    }
+
     /// How much the least delays vary by themselves, in ms.
     pub(super) fn variation(&self) -> f64 {
         self.variation / 1000.0
@@ -139,6 +157,15 @@ mod tests {
     #[test]
     fn a_longer_route_is_the_base_after_ten_seconds() {
         let queue = after((0..2000).map(|n| if n < 900 { 20 } else { 90 }));
+        assert_eq!(queue.least_within(250), 0.0);
+    }
+
+    #[test]
+    fn what_stays_flat_can_be_taken_for_the_base() {
+        let mut queue = after((0..1000).map(|n| if n < 900 { 20 } else { 90 }));
+        assert!(queue.is_flat(600, 4.0) && !queue.is_flat(2000, 4.0));
+        assert!(!after((0..1000).map(|n| n / 10)).is_flat(600, 4.0), "it grows");
+        queue.rebase(600);
         assert_eq!(queue.least_within(250), 0.0);
     }
 

@@ -9,10 +9,13 @@ use crate::control::{Message, Reason};
 use crate::crypto::noise::tapped;
 use crate::handshake::{Renew, Renewed};
 use crate::keys::SenderKey;
+use crate::mailbox::RelayHint;
 use crate::offer::{Offer, TrackInfo, TrackSource, TrackState};
 use crate::passcode::DoorMessage;
 use crate::time::Time;
 use crate::verify::CodeMessage;
+use crate::ways::{Candidate, CandidateKind, CheckCredentials, Ways};
+use std::net::SocketAddr;
 use zeroize::Zeroizing;
 
 fn offer(name: &str) -> Offer {
@@ -32,6 +35,19 @@ fn offer(name: &str) -> Offer {
             track(1, TrackSource::Camera, "h264", Some((640, 360)), 30_000),
         ],
     }
+}
+
+/// A candidate of each kind but one that an older version does not know.
+fn ways(addresses: &[SocketAddr]) -> Ways {
+    let kinds = [CandidateKind::Host, CandidateKind::ServerReflexive, CandidateKind::Mapped];
+    let candidates = kinds.into_iter().zip(addresses.iter().cycle()).zip(1..);
+    let candidates = candidates.map(|((kind, address), n)| Candidate {
+        kind,
+        priority: n << 24 | 0xff,
+        address: *address,
+    });
+    let credentials = CheckCredentials { name: [0x75; 6], password: Zeroizing::new([0x76; 18]) };
+    Ways { credentials, candidates: candidates.collect() }
 }
 
 #[test]
@@ -73,6 +89,14 @@ fn control_messages() {
         ("key taken", Message::KeyTaken { rotation: 3 }),
         ("contact", Message::Contact(Box::new(ContactOffer { secret, certificate }))),
         ("reach", Message::Reach(people.ticket.addresses().to_vec())),
+        ("ways", Message::Ways(Box::new(ways(people.ticket.addresses())))),
+        ("session", Message::Session([0x77; 16])),
+        (
+            "relay",
+            Message::Relay(Box::new(
+                RelayHint::new("relay.example:443", Some([0x88; 32]), [0x99; 32]).expect("one"),
+            )),
+        ),
     ];
     let written = messages.map(|(name, message)| {
         let bytes = message.encode(&*people.caller.provider).expect("drawn");
@@ -81,7 +105,7 @@ fn control_messages() {
         assert_eq!(std::mem::discriminant(&own), std::mem::discriminant(&message));
         Json::Fields(vec![("message", name.into()), ("plaintext with GREASE behind it", hex(&*bytes))])
     });
-    let malformed: [(&str, &[u8]); 11] = [
+    let malformed: [(&str, &[u8]); 14] = [
         ("a field cut short", &[7, 6, 1, 1, 1]),
         ("a number not in its shortest form", &[8, 4, 1, 2, 0x40, 1]),
         ("a kind not in its shortest form", &[0x40, 8, 3, 1, 1, 1]),
@@ -93,6 +117,9 @@ fn control_messages() {
         ("a key taken of rotation 256", &[34, 4, 1, 2, 0x41, 0]),
         ("a contact without certificate", &[20, 3, 1, 1, 0]),
         ("a reach to port 0", &[21, 8, 4, 6, 192, 0, 2, 1, 0, 0]),
+        ("ways without a password", &[40, 8, 1, 6, 1, 2, 3, 4, 5, 6]),
+        ("a session of one byte", &[41, 3, 1, 1, 7]),
+        ("a relay without its mailbox", &[42, 5, 7, 3, b'a', b':', b'1']),
     ];
     let refused = malformed.map(|(why, bytes)| {
         assert!(Message::decode(bytes).is_err(), "{why}");

@@ -5,6 +5,7 @@ use super::json::hex;
 use super::setup::{NOW, People};
 use crate::contact::{ContactKey, Contacts};
 use crate::issued::IssuedTickets;
+use crate::mailbox::mailbox_of;
 use zeroize::Zeroizing;
 
 #[test]
@@ -32,6 +33,10 @@ fn a_contacts_secret_and_the_files() {
             ("r of the callee", hex(*of_callee)),
             ("new psk0", hex(**key.psk0())),
             ("generation", key.generation().into()),
+            (
+                "mailbox where the caller waits for the callee",
+                hex(mailbox_of(&key.mailbox_seed(&people.anna).expect("its own"))),
+            ),
             ("tickets", hex(&**tickets.encode())),
             ("contacts", hex(&**contacts.encode())),
         ],

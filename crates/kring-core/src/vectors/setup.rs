@@ -6,6 +6,7 @@ use super::random::Source;
 use crate::crypto::noise::tapped;
 use crate::handshake::{Accept, Acceptor, Binding, Dial, NOISE_NAME, Progress, Session};
 use crate::identity::{Certificate, Identity};
+use crate::mailbox::new_mailbox;
 use crate::ticket::Ticket;
 use crate::time::WallTime;
 use data_encoding::HEXLOWER;
@@ -130,6 +131,11 @@ fn identities_and_certificates() {
     );
 }
 
+/// Where the holders of a ticket of the second person find it at a relay, if it was issued now and ends in a day.
+fn mailbox(people: &People) -> [u8; 32] {
+    new_mailbox(&people.ben, NOW, WallTime(NOW.0 + 86_400))
+}
+
 #[test]
 fn tickets() {
     let people = People::new();
@@ -160,6 +166,10 @@ fn tickets() {
             ("psk0", hex(*ticket.psk0())),
         ])
     };
+    let relayed = |kind: u8, pin: &[u8]| {
+        let value = [&mailbox(&people)[..], pin, b"relay.example:443"].concat();
+        with(&[&[kind, value.len() as u8][..], &value].concat())
+    };
     let unknown_field = with(&[99, 3, 1, 2, 3, 4, 6, 192, 0, 2, 1, 17, 81]);
     let mut flags = plain.clone();
     flags[0] = 1;
@@ -171,6 +181,8 @@ fn tickets() {
         ("an IPv4 address of 5 bytes", with(&[4, 5, 192, 0, 2, 1, 17])),
         ("port 0", with(&[4, 6, 192, 0, 2, 1, 0, 0])),
         ("nine addresses", with(&[4, 6, 192, 0, 2, 1, 17, 81].repeat(9))),
+        ("two relays", with(&[&[7, 35][..], &[7; 32], b"a:1", &[7, 35], &[7; 32], b"a:1"].concat())),
+        ("a relay of 31 bytes", with(&[&[7, 31][..], &[7; 31]].concat())),
         ("another version", text.replacen("kring1", "kring2", 1)),
         ("another prefix", text.replacen("kring1", "klang1", 1)),
     ];
@@ -185,7 +197,17 @@ fn tickets() {
         [
             drawn,
             vec![
-                ("tickets", Json::list([read(&text), read(&unknown_field)])),
+                (
+                    "tickets",
+                    Json::list([
+                        read(&text),
+                        read(&unknown_field),
+                        read(&relayed(7, &[])),
+                        read(&relayed(8, &[0x88; 32])),
+                    ]),
+                ),
+                ("issued", NOW.0.into()),
+                ("mailbox of the last two", hex(mailbox(&people))),
                 ("refused", Json::list(refused)),
             ],
         ]

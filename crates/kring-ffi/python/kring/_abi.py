@@ -14,7 +14,7 @@ from ctypes import c_uint64, c_void_p
 from typing import Any
 
 #: The ABI that this module is written for: 65536 * major + minor.
-ABI = 1 << 16
+ABI = (1 << 16) + 1
 
 Handle = c_uint64
 Drop = ctypes.CFUNCTYPE(None, c_void_p)
@@ -43,7 +43,7 @@ class End(Sized):
 
 class EndpointOptions(Sized):
     _fields_ = [("struct_size", c_uint32), ("flags", c_uint32), ("bind", c_char_p), ("store", Handle)]
-    _fields_ += [("home", Handle), ("ringing_ms", c_uint32), ("vanished_ms", c_uint32)]
+    _fields_ += [("home", Handle), ("ringing_ms", c_uint32), ("vanished_ms", c_uint32), ("relay", c_char_p)]
 
 
 class Identity(Sized):
@@ -79,7 +79,36 @@ class Device(Sized):
     _fields_ = [("struct_size", c_uint32), ("is_default", c_uint32), ("name", c_char * 256), ("id", c_char * 256)]
 
 
-class Picture(Structure):
+class Blocked(Sized):
+    _fields_ = [("struct_size", c_uint32), ("reserved", c_uint32), ("since", c_uint64), ("fingerprint", c_char * 64)]
+
+
+class IssuedTicket(Sized):
+    _fields_ = [("struct_size", c_uint32), ("one_call", c_uint32), ("passcode", c_uint32), ("reserved", c_uint32)]
+    _fields_ += [("issued", c_uint64), ("expires", c_uint64), ("id", c_char * 24)]
+
+
+class Ticket(Sized):
+    _fields_ = [("struct_size", c_uint32), ("addresses", c_uint32), ("expires", c_uint64), ("id", c_char * 24)]
+    _fields_ += [("fingerprint", c_char * 64), ("relay", c_char * 272)]
+
+
+class Safety(Sized):
+    _fields_ = [("struct_size", c_uint32), ("post_quantum", c_uint32), ("noise", c_char * 96), ("media", c_char * 64)]
+    _fields_ += [("tls_group", c_char * 32), ("tls_cipher", c_char * 64)]
+
+
+class Counters(Sized):
+    _fields_ = [("struct_size", c_uint32), ("reserved", c_uint32), ("unknown_hint", c_uint64), ("blocked", c_uint64)]
+    _fields_ += [("replayed", c_uint64), ("clock", c_uint64), ("invalid", c_uint64), ("completed", c_uint64)]
+
+
+class PictureBuffer(Sized):
+    _fields_ = [("struct_size", c_uint32), ("pixels", c_uint32), ("width", c_uint32), ("height", c_uint32)]
+    _fields_ += [("y", c_void_p), ("u", c_void_p), ("v", c_void_p)]
+
+
+class Picture(Sized):
     _fields_ = [("struct_size", c_uint32), ("pixels", c_uint32), ("width", c_uint32), ("height", c_uint32)]
     _fields_ += [("y", c_void_p), ("u", c_void_p), ("v", c_void_p)]
     _fields_ += [("y_stride", c_size_t), ("u_stride", c_size_t), ("v_stride", c_size_t)]
@@ -107,13 +136,87 @@ class VideoSink(Sized):
     _fields_ += [("stop", Stop), ("drop_fn", Drop)]
 
 
+ReadPicture = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(PictureBuffer), POINTER(c_uint64))
+
+
+class VideoSource(Sized):
+    _fields_ = [("struct_size", c_uint32), ("flags", c_uint32), ("consent", c_uint32), ("width", c_uint32)]
+    _fields_ += [("height", c_uint32), ("frames_per_second", c_float), ("user_data", c_void_p), ("start", Start)]
+    _fields_ += [("read", ReadPicture), ("stop", Stop), ("drop_fn", Drop)]
+
+
+class AudioSettings(Sized):
+    _fields_ = [("struct_size", c_uint32), ("duration_ms", c_uint32), ("bits_per_second", c_uint32)]
+    _fields_ += [("expected_loss", c_uint32)]
+
+
+class VideoSettings(Sized):
+    _fields_ = [("struct_size", c_uint32), ("width", c_uint32), ("height", c_uint32), ("bits_per_second", c_uint32)]
+    _fields_ += [("frames_per_second", c_float), ("content", c_uint32), ("temporal_layers", c_uint32)]
+    _fields_ += [("reserved", c_uint32)]
+
+
+class Encoded(Sized):
+    _fields_ = [("struct_size", c_uint32), ("flags", c_uint32), ("number", c_uint32), ("refers_to", c_uint32)]
+    _fields_ += [("temporal_layer", c_uint32), ("reserved", c_uint32), ("data", c_void_p), ("length", c_size_t)]
+
+
+New = POINTER(c_void_p)
+AudioEncoderNew = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(AudioSettings), New)
+AudioEncode = ctypes.CFUNCTYPE(
+    c_int32, c_void_p, POINTER(AudioSettings), POINTER(c_float), c_size_t, c_void_p, c_size_t, POINTER(c_size_t)
+)
+DecoderNew = ctypes.CFUNCTYPE(c_int32, c_void_p, New)
+AudioDecode = ctypes.CFUNCTYPE(
+    c_int32, c_void_p, c_void_p, c_size_t, POINTER(c_float), c_size_t, POINTER(c_size_t)
+)
+Conceal = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(c_float), c_size_t)
+VideoEncoderNew = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(VideoSettings), New)
+VideoEncode = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(Picture), c_uint64, c_uint32, POINTER(Encoded))
+SetRate = ctypes.CFUNCTYPE(c_int32, c_void_p, c_uint32, c_float)
+Acknowledged = ctypes.CFUNCTYPE(None, c_void_p, c_uint32)
+Lost = ctypes.CFUNCTYPE(c_uint32, c_void_p, c_uint32, c_uint32)
+VideoDecode = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_size_t, POINTER(Picture))
+
+
+class AudioCodec(Sized):
+    _fields_ = [("struct_size", c_uint32), ("reserved", c_uint32), ("user_data", c_void_p), ("name", c_char_p)]
+    _fields_ += [("encoder_new", AudioEncoderNew), ("encode", AudioEncode), ("encoder_free", Drop)]
+    _fields_ += [("decoder_new", DecoderNew), ("decode", AudioDecode), ("conceal", Conceal), ("decoder_free", Drop)]
+    _fields_ += [("drop_fn", Drop)]
+
+
+class VideoCodec(Sized):
+    _fields_ = [("struct_size", c_uint32), ("reserved", c_uint32), ("user_data", c_void_p), ("name", c_char_p)]
+    _fields_ += [("encoder_new", VideoEncoderNew), ("encode", VideoEncode), ("set_rate", SetRate)]
+    _fields_ += [("acknowledged", Acknowledged), ("lost", Lost), ("encoder_free", Drop), ("decoder_new", DecoderNew)]
+    _fields_ += [("decode", VideoDecode), ("decoder_free", Drop), ("drop_fn", Drop)]
+
+
+Load = ctypes.CFUNCTYPE(c_int32, c_void_p, c_uint32, c_void_p, c_size_t, POINTER(c_size_t))
+Save = ctypes.CFUNCTYPE(c_int32, c_void_p, c_uint32, c_void_p, c_size_t)
+Log = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_char_p, c_char_p)
+
+
+class StoreCallbacks(Sized):
+    _fields_ = [("struct_size", c_uint32), ("reserved", c_uint32), ("user_data", c_void_p), ("load", Load)]
+    _fields_ += [("save", Save), ("drop_fn", Drop)]
+
+
 def _prototypes() -> dict[str, list[Any]]:
     h, text, flag, number = Handle, c_char_p, c_uint32, c_uint32
     out, size = POINTER(Handle), POINTER(c_size_t)
     buffer = [c_char_p, c_size_t, size]
     peer, identity, end = POINTER(Peer), POINTER(c_uint8), POINTER(End)
     return {
+        "kring_prepare": [],
+        "kring_log": [number, Log, c_void_p, Drop],
+        "kring_check_contact_name": [text],
+        "kring_ticket_read": [text, POINTER(Ticket)],
+        "kring_ticket_qr": [text, *buffer],
         "kring_store_files": [text, out],
+        "kring_store_system": [text, out],
+        "kring_store_new": [POINTER(StoreCallbacks), out],
         "kring_store_best": [text, out],
         "kring_store_free": [h],
         "kring_endpoint_new": [POINTER(EndpointOptions), out],
@@ -121,6 +224,11 @@ def _prototypes() -> dict[str, list[Any]]:
         "kring_endpoint_free": [h],
         "kring_endpoint_identity": [h, POINTER(Identity)],
         "kring_endpoint_local_address": [h, *buffer],
+        "kring_endpoint_addresses": [h, out],
+        "kring_endpoint_counters": [h, POINTER(Counters)],
+        "kring_endpoint_wait_relay": [h, c_int32],
+        "kring_endpoint_network_changed": [h],
+        "kring_endpoint_dial_expecting": [h, text, identity, flag, h, out],
         "kring_endpoint_ticket": [h, POINTER(TicketOptions), *buffer],
         "kring_endpoint_home": [h, out],
         "kring_endpoint_keep": [h, identity, text],
@@ -136,18 +244,32 @@ def _prototypes() -> dict[str, list[Any]]:
         "kring_home_block": [h, text],
         "kring_home_unblock": [h, text],
         "kring_home_revoke": [h, text],
+        "kring_home_contact": [h, text, POINTER(Contact)],
+        "kring_home_contact_of": [h, text, POINTER(Contact)],
+        "kring_home_add_contact": [h, text, text],
+        "kring_home_rename_contact": [h, text, text],
+        "kring_home_blocked": [h, out],
+        "kring_home_tickets": [h, out],
+        "kring_home_set_passcode": [h, text, text],
         "kring_incoming_peer": [h, peer],
+        "kring_incoming_tracks": [h, out],
+        "kring_incoming_expect": [h, identity, flag],
+        "kring_incoming_wait_given_up": [h, c_int32, end],
         "kring_incoming_answer": [h, h, out],
         "kring_incoming_decline": [h],
         "kring_incoming_busy": [h],
         "kring_incoming_free": [h],
         "kring_knock_peer": [h, peer],
+        "kring_knock_wait_given_up": [h, c_int32],
         "kring_knock_admit": [h],
         "kring_knock_refuse": [h],
         "kring_knock_free": [h],
         "kring_list_count": [h, size],
         "kring_list_contact": [h, c_size_t, POINTER(Contact)],
         "kring_list_device": [h, c_size_t, POINTER(Device)],
+        "kring_list_blocked": [h, c_size_t, POINTER(Blocked)],
+        "kring_list_ticket": [h, c_size_t, POINTER(IssuedTicket)],
+        "kring_list_text": [h, c_size_t, *buffer],
         "kring_list_track": [h, c_size_t, POINTER(Track)],
         "kring_list_free": [h],
         "kring_media_new": [number, out],
@@ -155,6 +277,14 @@ def _prototypes() -> dict[str, list[Any]]:
         "kring_media_name": [h, text],
         "kring_media_max_rate": [h, number],
         "kring_media_content": [h, number],
+        "kring_media_frame_duration": [h, number],
+        "kring_media_audio_codec": [h, POINTER(AudioCodec)],
+        "kring_media_video_codec": [h, POINTER(VideoCodec)],
+        "kring_media_microphone_input": [h, h],
+        "kring_media_camera_input": [h, h],
+        "kring_media_camera_source": [h, POINTER(VideoSource)],
+        "kring_media_speaker_none": [h],
+        "kring_media_view_none": [h],
         "kring_media_recording": [h, flag],
         "kring_media_microphone_tone": [h, c_double, c_double],
         "kring_media_microphone_wav": [h, text, flag],
@@ -184,6 +314,24 @@ def _prototypes() -> dict[str, list[Any]]:
         "kring_call_mark_verified": [h, identity],
         "kring_call_accept_changed_key": [h, identity],
         "kring_call_stats_json": [h, *buffer],
+        "kring_call_wait_begun": [h, c_int32],
+        "kring_call_going_away": [h],
+        "kring_call_is_microphone_muted": [h, POINTER(c_uint32)],
+        "kring_call_is_camera_muted": [h, POINTER(c_uint32)],
+        "kring_call_safety": [h, POINTER(Safety)],
+        "kring_call_safety_qr": [h, *buffer],
+        "kring_call_compare_safety_number": [h, text],
+        "kring_call_compare_safety_qr": [h, identity, text],
+        "kring_audio_input_new": [number, out],
+        "kring_audio_input_push": [h, POINTER(c_float), c_size_t],
+        "kring_audio_input_end": [h],
+        "kring_audio_input_free": [h],
+        "kring_video_input_new": [number, number, number, c_float, out],
+        "kring_video_input_push": [h, POINTER(Picture)],
+        "kring_video_input_end": [h],
+        "kring_video_input_free": [h],
+        "kring_picture_to_rgba": [POINTER(Picture), number, c_void_p, c_size_t, c_size_t],
+        "kring_picture_fill": [POINTER(PictureBuffer), POINTER(Picture)],
         "kring_devices": [number, out],
         "kring_shutdown": [c_int32],
     }
@@ -201,6 +349,7 @@ def load() -> ctypes.CDLL:
         prototype.argtypes, prototype.restype = arguments, c_int32
     library.kring_last_error.argtypes, library.kring_last_error.restype = [], c_char_p
     library.kring_version.argtypes, library.kring_version.restype = [], c_char_p
+    library.kring_features.argtypes, library.kring_features.restype = [], c_uint32
     library.kring_abi_version.argtypes, library.kring_abi_version.restype = [], c_uint32
     found = library.kring_abi_version()
     if found >> 16 != ABI >> 16 or found < ABI:

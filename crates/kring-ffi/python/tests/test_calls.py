@@ -130,7 +130,121 @@ class Calls(unittest.TestCase):
             self.assertEqual(event.detail, "microphone")
             call.close()
             self.assertEqual(answered.wait_ended(20).reason, kring.Reason.HUNG_UP)
-        eventually(lambda: not kring._kept, "the library lets go of what was called")
+        eventually(lambda: not kring._own.kept, "the library lets go of what was called")
+
+    def test_own_pictures_are_seen_in_their_colours(self):
+        red = bytes((255, 0, 0, 255)) * (320 * 180)
+        seen = []
+
+        def show(picture):
+            seen.append((picture.width, bytes(picture.to_rgba()[-4:])))
+
+        with endpoint() as anna, endpoint() as ben:
+            to = kring.Media().camera(lambda picture: picture.fill(kring.Pixels.RGBA, red), 320, 180)
+            call, answered = talk(anna, ben, to=to, of=kring.Media().view(show))
+
+            def looks_red():
+                r, g, b, a = seen[-1][1]
+                return seen[-1][0] == 320 and r > 220 and g < 40 and b < 40 and a == 255
+
+            eventually(lambda: seen and looks_red(), "a red picture")
+            pushed = kring.VideoInput(320, 180)
+            call.switch(kring.Media().camera_input(pushed))
+
+            def looks_grey():
+                pushed.push(kring.Pixels.NV12, bytes((128,)) * (320 * 180), bytes((128,)) * (320 * 90))
+                return max(seen[-1][1][:3]) - min(seen[-1][1][:3]) < 20
+
+            eventually(looks_grey, "a grey picture")
+            with self.assertRaises(ValueError):
+                pushed.push(kring.Pixels.RGBA, b"too short")
+            call.close()
+            answered.wait_ended(20)
+        eventually(lambda: not kring._own.kept, "the library lets go of what was called")
+
+    def test_own_codecs_encode_and_decode(self):
+        class Sound:
+            def encode(self, samples, settings):
+                assert len(samples) == 48 * settings.duration_ms
+                # A hundredth of the samples, in eight bits.
+                return bytes(int(128 + 120 * x) for x in samples[::10])
+
+            def decode(self, packet):
+                return [(byte - 128) / 120 for byte in packet for _ in range(10)]
+
+            def conceal(self, count):
+                return [0.0] * count
+
+        class Pictures:
+            def encode(self, picture, at, keyframe):
+                assert at >= 0 and picture.width == 64
+                return kring.Encoded(bytes(picture.y[:1]), keyframe=True)
+
+            def decode(self, data):
+                return kring.Picture(64, 32, data * 2048, bytes((128,)) * 512, bytes((128,)) * 512)
+
+        def media():
+            sound, pictures = (lambda _settings: Sound(), Sound), (lambda _settings: Pictures(), Pictures)
+            return kring.Media().audio_codec("py-8bit", *sound).video_codec("py-grey", *pictures)
+
+        with endpoint() as anna, endpoint() as ben:
+            ear, seen = Ear(), []
+            paint = lambda picture: picture.fill(  # noqa: E731
+                kring.Pixels.I420, bytes((77,)) * 2048, bytes((128,)) * 512, bytes((128,)) * 512
+            )
+            to = media().microphone_tone(300).camera(paint, 64, 32)
+            of = media().speaker(ear).view(lambda picture: seen.append(picture.y[5]))
+            call, answered = talk(anna, ben, to=to, of=of)
+            self.assertEqual([track.codec for track in answered.peer_tracks()], ["py-8bit", "py-grey"])
+            eventually(lambda: ear.hears(300) and 77 in seen, "heard and seen")
+            call.close()
+            answered.wait_ended(20)
+        eventually(lambda: not kring._own.kept, "the library lets go of what was called")
+
+    def test_an_own_store_keeps_and_who_is_not_expected_has_no_media(self):
+        kept = {}
+        store = kring.Store.own(kept.get, kept.__setitem__)
+        with endpoint(store=store) as anna:
+            identity = anna.identity()
+            (ticket,) = (anna.ticket(), anna.tickets())[1]
+            anna.revoke(ticket.id)
+            self.assertEqual(anna.tickets(), [])
+        self.assertIn(kring.Item.IDENTITY, kept)
+        with endpoint(store=store) as anna, endpoint() as ben:
+            self.assertEqual(anna.identity(), identity)
+            known = ben.dial_expecting(anna.ticket(), identity, kring.Media(), verified=True)
+            answered = anna.incoming(20).answer(kring.Media())
+            known.wait_connected(20)
+            self.assertEqual(known.peer().trust, kring.Trust.VERIFIED)
+            self.assertTrue(known.safety().post_quantum)
+            known.mute_microphone()
+            self.assertTrue(known.is_microphone_muted() and not known.is_camera_muted())
+            known.close()
+            answered.wait_ended(20)
+            call = ben.dial_expecting(anna.ticket(), bytes(32), kring.Media())
+            while (event := call.next_event(20)).kind != kring.Kind.KEY_CHANGED:
+                pass
+            self.assertEqual(event.text, anna.fingerprint())
+            self.assertEqual((call.peer().trust, call.peer().expected), (kring.Trust.KEY_CHANGED, bytes(32)))
+            call.close()
+        store.close()
+        eventually(lambda: not kring._own.kept, "the library lets go of what was called")
+
+    def test_the_log_has_lines_of_kring_only(self):
+        lines = []
+        kring.log(kring.LogLevel.DEBUG, lambda level, part, text: lines.append((level, part, text)))
+        try:
+            with endpoint() as anna, endpoint() as ben:
+                ticket = anna.ticket()
+                anna.revoke(anna.tickets()[0].id)
+                call = ben.dial(ticket, kring.Media())
+                eventually(lambda: any("dropped an incoming handshake" in line[2] for line in lines), "a line")
+                call.close()
+        finally:
+            kring.log(kring.LogLevel.OFF, print)
+        self.assertTrue(all(part.startswith("kring") for _, part, _ in lines), lines)
+        self.assertFalse(any(ticket[:20] in text for _, _, text in lines))
+        eventually(lambda: not kring._own.kept, "the library lets go of what was called")
 
     def test_another_microphone_is_heard(self):
         with endpoint() as anna, endpoint() as ben:
@@ -241,7 +355,8 @@ class TheHeader(unittest.TestCase):
         for name, arguments in _abi._prototypes().items():
             declared = re.search(rf"int32_t {name}\(([^;]*)\);", self.header)
             self.assertIsNotNone(declared, name)
-            kinds = [re.sub(r"\s*\w+$", "", part.strip()) for part in declared[1].split(",")]
+            parts = [] if declared[1] == "void" else declared[1].split(",")
+            kinds = [re.sub(r"\s*\w+$", "", part.strip()) for part in parts]
             self.assertEqual(len(kinds), len(arguments), name)
             for kind, argument in zip(kinds, arguments):
                 pointer = "*" in kind
@@ -255,6 +370,11 @@ class TheHeader(unittest.TestCase):
         names = {_abi.Event: "event", _abi.End: "end", _abi.EndpointOptions: "endpoint_options"}
         names |= {_abi.Identity: "identity", _abi.TicketOptions: "ticket_options", _abi.Contact: "contact"}
         names |= {_abi.Peer: "peer", _abi.Track: "track", _abi.Device: "device", _abi.Picture: "picture"}
+        names |= {_abi.Blocked: "blocked", _abi.IssuedTicket: "issued_ticket", _abi.Ticket: "ticket"}
+        names |= {_abi.Safety: "safety", _abi.Counters: "counters", _abi.PictureBuffer: "picture_buffer"}
+        names |= {_abi.VideoSource: "video_source", _abi.AudioSettings: "audio_settings"}
+        names |= {_abi.VideoSettings: "video_settings", _abi.Encoded: "encoded", _abi.AudioCodec: "audio_codec"}
+        names |= {_abi.VideoCodec: "video_codec", _abi.StoreCallbacks: "store_callbacks"}
         names |= {_abi.AudioSink: "audio_sink", _abi.AudioSource: "audio_source", _abi.VideoSink: "video_sink"}
         for struct, name in names.items():
             body = re.search(rf"typedef struct kring_{name} \{{(.*?)\}} kring_{name};", self.header, flags=re.S)[1]
@@ -270,12 +390,14 @@ class TheHeader(unittest.TestCase):
     def test_values_have_its_numbers(self):
         found = dict(re.findall(r"#define (KRING_\w+) (-?\d+)\n", self.header))
         enums = {kring.Kind: "EVENT", kring.Reason: "END", kring.By: "BY", kring.Played: "PLAYED", kring.Trust: "TRUST"}
+        enums |= {kring.Path: "PATH", kring.Content: "CONTENT", kring.Pixels: "PIXELS", kring.Item: "ITEM"}
+        enums |= {kring.LogLevel: "LOG", kring.Features: "FEATURE"}
         for enum, prefix in enums.items():
             of_enum = {member.name: member.value for member in enum}
             of_header = {n[len(f"KRING_{prefix}_") :]: int(v) for n, v in found.items() if n.startswith(f"KRING_{prefix}_")}
             self.assertEqual(of_enum, of_header)
-        for name in "ENDED", "TIMEOUT", "NOT_FOUND", "BUFFER":
-            self.assertEqual(getattr(kring, f"_{name}"), int(found[f"KRING_ERROR_{name}"]))
+        for name in "ENDED", "TIMEOUT", "NOT_FOUND", "BUFFER", "STATE", "ARGUMENT":
+            self.assertEqual(getattr(kring._base, name), int(found[f"KRING_ERROR_{name}"]))
 
 
 if __name__ == "__main__":

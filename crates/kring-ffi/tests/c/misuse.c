@@ -32,6 +32,9 @@ static void null_everywhere(void)
     GIVES(KRING_ERROR_NULL, kring_endpoint_on_incoming(endpoint, NULL, NULL, NULL));
     GIVES(KRING_ERROR_NULL, kring_endpoint_on_knock(endpoint, NULL, NULL, NULL));
     GIVES(KRING_ERROR_NULL, kring_endpoint_counters(endpoint, NULL));
+    GIVES(KRING_ERROR_NULL, kring_log(KRING_LOG_WARN, NULL, NULL, NULL));
+    GIVES(KRING_ERROR_NULL, kring_picture_to_rgba(NULL, KRING_PIXELS_RGBA, NULL, 0, 0));
+    GIVES(KRING_ERROR_NULL, kring_picture_fill(NULL, NULL));
     GIVES(KRING_ERROR_NULL, kring_ticket_read(NULL, NULL));
     GIVES(KRING_ERROR_NULL, kring_ticket_qr(NULL, NULL, 0, NULL));
 
@@ -98,6 +101,7 @@ static void no_handle(uint64_t none)
 {
     char text[64];
     size_t count;
+    uint32_t muted;
     uint64_t out = 0;
     const uint8_t identity[32] = {0};
     SIZED(kring_event, event);
@@ -110,6 +114,10 @@ static void no_handle(uint64_t none)
     SIZED(kring_picture, picture);
 
     GIVES(KRING_ERROR_HANDLE, kring_endpoint_close(none));
+    GIVES(KRING_ERROR_HANDLE, kring_endpoint_wait_relay(none, 0));
+    GIVES(KRING_ERROR_HANDLE, kring_endpoint_network_changed(none));
+    GIVES(KRING_ERROR_HANDLE, kring_call_is_microphone_muted(none, &muted));
+    GIVES(KRING_ERROR_HANDLE, kring_call_is_camera_muted(none, &muted));
     GIVES(KRING_ERROR_HANDLE, kring_endpoint_free(none));
     GIVES(KRING_ERROR_HANDLE, kring_endpoint_identity(none, &own));
     GIVES(KRING_ERROR_HANDLE, kring_endpoint_local_address(none, text, sizeof text, NULL));
@@ -245,6 +253,7 @@ static void wrong_values(void)
     uint8_t pixels[64 * 64 * 2] = {0};
     SIZED(kring_endpoint_options, options);
     SIZED(kring_picture, picture);
+    SIZED(kring_picture_buffer, buffer);
 
     GIVES(KRING_ERROR_ARGUMENT, kring_media_new(8, &media));
     GIVES(KRING_ERROR_ARGUMENT, kring_media_frame_duration(media, 21));
@@ -270,6 +279,9 @@ static void wrong_values(void)
     options.flags = 1u << 31;
     GIVES(KRING_ERROR_ARGUMENT, kring_endpoint_new(&options, &endpoint));
     options.flags = 0;
+    options.relay = "no port";
+    GIVES(KRING_ERROR_ARGUMENT, kring_endpoint_new(&options, &endpoint));
+    options.relay = NULL;
     options.store = 77;
     GIVES(KRING_ERROR_HANDLE, kring_endpoint_new(&options, &endpoint));
     CHECK(endpoint == 0);
@@ -283,6 +295,27 @@ static void wrong_values(void)
     WELL(kring_video_input_push(input, &picture));
     WELL(kring_video_input_free(input));
     GIVES(KRING_ERROR_HANDLE, kring_video_input_push(input, &picture));
+
+    picture.pixels = KRING_PIXELS_RGBA;
+    picture.y_stride = 64 * 4 - 1;
+    buffer.width = buffer.height = 64;
+    buffer.y = buffer.u = buffer.v = pixels;
+    GIVES(KRING_ERROR_ARGUMENT, kring_picture_fill(&buffer, &picture));
+    picture.y_stride = SIZE_MAX / 2;
+    GIVES(KRING_ERROR_ARGUMENT, kring_picture_fill(&buffer, &picture));
+    picture.pixels = 99;
+    GIVES(KRING_ERROR_ARGUMENT, kring_picture_fill(&buffer, &picture));
+    picture.pixels = KRING_PIXELS_I420;
+    picture.y_stride = picture.u_stride = picture.v_stride = 64;
+    GIVES(KRING_ERROR_NULL, kring_picture_fill(&buffer, &picture));
+    picture.u = picture.v = pixels;
+    buffer.width = 32;
+    GIVES(KRING_ERROR_ARGUMENT, kring_picture_fill(&buffer, &picture));
+    GIVES(KRING_ERROR_NULL, kring_picture_to_rgba(&picture, KRING_PIXELS_RGBA, NULL, 256, 0));
+    GIVES(KRING_ERROR_BUFFER, kring_picture_to_rgba(&picture, KRING_PIXELS_RGBA, pixels, 256, sizeof pixels));
+    GIVES(KRING_ERROR_BUFFER, kring_picture_to_rgba(&picture, KRING_PIXELS_RGBA, pixels, SIZE_MAX, SIZE_MAX));
+    GIVES(KRING_ERROR_ARGUMENT, kring_picture_to_rgba(&picture, KRING_PIXELS_NV12, pixels, 256, SIZE_MAX));
+    GIVES(KRING_ERROR_ARGUMENT, kring_log(5, NULL, NULL, NULL));
 
     WELL(kring_media_free(media));
     CHECK(strcmp(kring_error_name(KRING_ERROR_TICKET), "KRING_ERROR_TICKET") == 0);
@@ -534,6 +567,29 @@ static void dropped_whatever_comes(void)
     CHECK(atomic_load(&dropped) == 4);
 }
 
+/* Only lines of Kring's come, up to the level, and none once it is off. */
+static void take_line(void *user_data, uint32_t level, const char *target, const char *message)
+{
+    (void)user_data;
+    CHECK(level >= KRING_LOG_ERROR && level <= KRING_LOG_DEBUG);
+    CHECK(strncmp(target, "kring", 5) == 0 && *message);
+}
+
+static void logged(void)
+{
+    static atomic_int dropped;
+    WELL(kring_log(KRING_LOG_WARN, take_line, &dropped, count_drop));
+    WELL(kring_log(KRING_LOG_DEBUG, take_line, &dropped, count_drop));
+    CHECK(comes_to(&dropped, 1));
+    WELL(kring_endpoint_free(new_endpoint()));
+    GIVES(KRING_ERROR_ARGUMENT, kring_log(99, take_line, &dropped, count_drop));
+    CHECK(atomic_load(&dropped) == 2);
+    WELL(kring_log(KRING_LOG_OFF, NULL, NULL, NULL));
+    CHECK(comes_to(&dropped, 3));
+    /* kring_shutdown lets go of this one. */
+    WELL(kring_log(KRING_LOG_DEBUG, take_line, &dropped, count_drop));
+}
+
 /* A drop function calls back into what drops it. */
 static kring_media dropping;
 
@@ -571,6 +627,7 @@ int main(void)
     freed_twice_and_confused();
     thousands();
     dropped_whatever_comes();
+    logged();
     a_drop_function_calls_back();
     a_callback_frees_its_own_handle();
     a_hang_up_inside_a_callback();

@@ -9,6 +9,8 @@ enum { WIDTH = 320, HEIGHT = 180 };
 struct side {
     double hertz;
     uint64_t sample;
+    /* The picture that is shown, in colours. */
+    uint8_t rgba[WIDTH * HEIGHT * 4];
     atomic_int reads, plays, heard, frames_read, frames_shown, bright, starts, stops, drops;
 };
 
@@ -63,9 +65,16 @@ static int32_t read_picture(void *user_data, const kring_picture_buffer *picture
     struct side *side = user_data;
     CHECK(picture->struct_size >= sizeof *picture && picture->pixels == KRING_PIXELS_I420);
     CHECK(picture->width == WIDTH && picture->height == HEIGHT && *age_us == 0);
-    memset(picture->y, 200, WIDTH * HEIGHT);
-    memset(picture->u, 128, WIDTH * HEIGHT / 4);
-    memset(picture->v, 128, WIDTH * HEIGHT / 4);
+    /* In colours, where the library wants luma: (200 - 16) * 255 / 219 is 214. */
+    static uint8_t rgba[WIDTH * HEIGHT * 4];
+    SIZED(kring_picture, grey);
+    memset(rgba, 214, sizeof rgba);
+    grey.pixels = KRING_PIXELS_RGBA;
+    grey.width = WIDTH;
+    grey.height = HEIGHT;
+    grey.y = rgba;
+    grey.y_stride = WIDTH * 4;
+    WELL(kring_picture_fill(picture, &grey));
     atomic_fetch_add(&side->frames_read, 1);
     return KRING_OK;
 }
@@ -74,9 +83,12 @@ static int32_t show(void *user_data, const kring_picture *picture)
 {
     struct side *side = user_data;
     const uint8_t *middle = picture->y + picture->y_stride * (picture->height / 2) + picture->width / 2;
+    const uint8_t *shown = side->rgba + picture->width * 4 * (picture->height / 2) + picture->width / 2 * 4;
     CHECK(picture->width > 0 && picture->height > 0 && picture->y_stride >= picture->width);
     atomic_fetch_add(&side->frames_shown, 1);
-    if (*middle > 190 && *middle < 210)
+    WELL(kring_picture_to_rgba(picture, KRING_PIXELS_BGRA, side->rgba, picture->width * 4,
+                               sizeof side->rgba));
+    if (*middle > 190 && *middle < 210 && shown[0] > 200 && shown[0] < 228 && shown[3] == 255)
         atomic_fetch_add(&side->bright, 1);
     return KRING_OK;
 }
@@ -98,7 +110,7 @@ static void sinks(kring_media media, struct side *side)
 
 int main(int argc, char **argv)
 {
-    struct side one, two;
+    static struct side one, two;
     kring_media first = quiet(), second = quiet();
     kring_audio_input sound = 0;
     kring_video_input pictures = 0;

@@ -282,7 +282,7 @@ fn add(
 }
 
 /// Whether a check may go there. A peer could name anything; what it names gets a few small packets.
-fn is_usable(address: SocketAddr, at_home: bool) -> bool {
+pub(crate) fn is_usable(address: SocketAddr, at_home: bool) -> bool {
     let ip = address.ip().to_canonical();
     let nowhere = ip.is_multicast() || ip.is_unspecified() || is_name(&address) || address.port() == 0;
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
@@ -373,6 +373,62 @@ mod tests {
             Some(check)
         });
         assert_eq!(sides.each_ref().map(way), [None; 2]);
+    }
+
+    #[test]
+    fn who_repeats_checks_from_elsewhere_is_no_way_and_gets_no_more_than_it_sends() {
+        let (mut sides, mut now) = (introduced(), Instant::now());
+        let mut overheard = Vec::new();
+        run(&mut sides, &mut now, 50, |check, to| {
+            if to == address("192.0.2.2:2") {
+                overheard.push(check.bytes.clone());
+            }
+            Some(check)
+        });
+        let (elsewhere, [_, callee]) = (address("198.51.100.7:9"), &mut sides);
+        let (mut came, mut went) = (0, 0);
+        for bytes in overheard.iter().cycle().take(500) {
+            now += PACE;
+            came += bytes.len();
+            callee.agent.handle(now, &Check { from: elsewhere, to: None, bytes: bytes.clone() });
+            callee.agent.tick(now);
+            while let Some((_, to, bytes)) = callee.agent.transmit() {
+                went += if to == elsewhere { bytes.len() } else { 0 };
+            }
+            while let Some(found) = callee.agent.found() {
+                assert!(!matches!(found, Found::Way(way) if way.to == elsewhere));
+            }
+        }
+        assert!(!overheard.is_empty() && went <= came, "{went} bytes for {came}");
+    }
+
+    #[test]
+    fn strangers_whom_a_peer_names_get_a_few_small_packets_one_after_the_other() {
+        let mut alone = side(1, "192.0.2.1:1");
+        let peer = Credentials::new(&[2; 6], &[2; 18]);
+        let told: Vec<Candidate> = (0..100u8)
+            .map(|n| Candidate {
+                kind: CandidateKind::Host,
+                priority: 9,
+                address: ([198, 51, 100, n], 9).into(),
+            })
+            .collect();
+        alone.agent.set_peer(&peer, &told);
+        let (mut now, mut all, mut strangers) = (Instant::now(), 0, HashSet::new());
+        for _ in 0..10_000 {
+            now += PACE;
+            alone.agent.tick(now);
+            let mut at_once = 0;
+            while let Some((_, to, bytes)) = alone.agent.transmit() {
+                assert!(bytes.len() <= 150, "{}", bytes.len());
+                strangers.insert(to);
+                at_once += 1;
+            }
+            all += at_once;
+            // What is new, and what is repeated.
+            assert!(at_once <= MAX_CANDIDATES, "{at_once}");
+        }
+        assert!(strangers.len() <= MAX_CANDIDATES && all <= MAX_CANDIDATES * (ATTEMPTS + 1), "{all}");
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! One session with a relay as a way for packets.
 //!
 //! Guarantee: the relay is told where this side is whenever that may have changed, until it answers; an answer that the
-//! session's secret does not prove changes nothing.
+//! session's secret does not prove changes nothing; a session that came about over TCP goes by UDP as soon as that answers.
 
 use super::socket::Switch;
 use crate::relay::shim::{self, Packet};
-use crate::relay::{Binding, Client, Session, Token, Way};
+use crate::relay::{Binding, Client, Resume, Session, Token, Way};
 use aws_lc_rs::digest;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
@@ -22,8 +23,10 @@ const ANSWERS: usize = 4;
 pub(crate) struct Lane {
     relay: SocketAddr,
     token: Token,
-    /// Where UDP does not get through.
+    /// Where UDP does not get through, or has not yet.
     tcp: Option<Client>,
+    /// UDP gets through after all.
+    udp: Arc<AtomicBool>,
     answers: mpsc::Sender<Vec<u8>>,
     /// Nothing has come for a while.
     doubts: Arc<Notify>,
@@ -40,7 +43,7 @@ impl Lane {
 
     /// Over TCP, if that is how packets go.
     pub(crate) fn tcp(&self) -> Option<&Client> {
-        self.tcp.as_ref()
+        self.tcp.as_ref().filter(|_| !self.udp.load(Ordering::Relaxed))
     }
 
     /// A relay's answer to a binding.
@@ -55,20 +58,38 @@ impl Lane {
 
     #[cfg(feature = "fuzzing")]
     pub(crate) fn new_for_fuzzing(relay: SocketAddr, token: Token) -> Lane {
-        Lane { relay, token, tcp: None, answers: mpsc::channel(1).0, doubts: Arc::default() }
+        Lane {
+            relay,
+            token,
+            tcp: None,
+            udp: Arc::default(),
+            answers: mpsc::channel(1).0,
+            doubts: Arc::default(),
+        }
     }
 
     #[cfg(test)]
     pub(crate) fn of_test(relay: SocketAddr, token: Token) -> Lane {
-        Lane { relay, token, tcp: None, answers: mpsc::channel(1).0, doubts: Arc::default() }
+        Lane {
+            relay,
+            token,
+            tcp: None,
+            udp: Arc::default(),
+            answers: mpsc::channel(1).0,
+            doubts: Arc::default(),
+        }
     }
 }
 
 /// What both ends call a session, and nobody else can: its name in the call that it is for.
 pub(crate) fn session_name(session: &Session) -> [u8; 16] {
+    name_of(&session.handle.resume)
+}
+
+pub(crate) fn name_of(resume: &Resume) -> [u8; 16] {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(b"kring session");
-    context.update(&*session.handle.resume.0);
+    context.update(&*resume.0);
     context.finish().as_ref()[..16].try_into().expect("16 of 32 bytes")
 }
 
@@ -83,11 +104,10 @@ pub(crate) fn open(
     let (answers, answered) = mpsc::channel(ANSWERS);
     let relay = super::table::key(session.relay);
     let tcp = (session.way == Way::Tcp).then(|| client.clone());
-    let lane = Lane { relay, token: session.handle.token, tcp, answers, doubts: Arc::default() };
-    if session.way == Way::Udp {
-        let binding = Binding::new(session.handle.clone(), Instant::now());
-        tokio::spawn(keep(Arc::downgrade(switch), lane.clone(), binding, answered, alive, suspect));
-    }
+    let (token, doubts) = (session.handle.token, Arc::default());
+    let lane = Lane { relay, token, tcp, udp: Arc::default(), answers, doubts };
+    let binding = Binding::new(session.handle.clone(), Instant::now());
+    tokio::spawn(keep(Arc::downgrade(switch), lane.clone(), binding, answered, alive, suspect));
     lane
 }
 
@@ -100,18 +120,18 @@ async fn keep(
     suspect: Arc<Notify>,
 ) {
     let Some(mut moves) = switch.upgrade().map(|switch| switch.moves()) else { return };
-    // Where the control connection comes from need not be where packets come from.
+    // Where the control connection comes from need not be where packets come from; and where TCP was quicker, UDP may still do.
     binding.moved(Instant::now());
     let mut unanswered = 0;
     while alive.strong_count() > 0 {
         tokio::select! {
-            () = sleep_until(binding.due()) => {
+            () = sleep_until(binding.due()), if lane.tcp().is_none() || unanswered < PATIENCE => {
                 let Some(switch) = switch.upgrade() else { return };
                 if let Some(packet) = binding.poll(Instant::now()) {
                     switch.send(lane.relay, None, &packet);
                     unanswered += 1;
                 }
-                if unanswered == PATIENCE {
+                if unanswered == PATIENCE && lane.tcp().is_none() {
                     suspect.notify_one();
                 }
             }
@@ -120,6 +140,8 @@ async fn keep(
                     && let Some(address) = binding.handle_bound(&bound, Instant::now())
                 {
                     unanswered = 0;
+                    // The binding that holds the answer's cookie leaves next, and packets behind it.
+                    lane.udp.store(true, Ordering::Relaxed);
                     if let Some(switch) = switch.upgrade() {
                         switch.seen_at(lane.relay, address);
                     }

@@ -7,12 +7,14 @@
 //! - `names`: the addresses that QUIC is told in place of real ones;
 //! - `table`: which name goes by which way, and whose an incoming datagram is;
 //! - `socket`: the part that knows quinn's traits;
+//! - `awake`: a clock that goes on while the machine sleeps;
 //! - `agent`: ICE (RFC 8445) for one call;
 //! - `link`: one session with a relay, kept bound;
 //! - `paths`: runs the agent of one connection, and chooses;
 //! - `station`: a control connection to a relay that comes back when it is lost.
 
 mod agent;
+mod awake;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -23,10 +25,13 @@ mod socket;
 mod station;
 mod table;
 
+pub(crate) use agent::is_usable;
 pub use agent::{Candidate, CandidateKind, Credentials};
 pub use paths::{PathEvent, PathKind, Paths};
 pub use station::{Link, Station, StationError};
 
+#[cfg(test)]
+pub(crate) use link::name_of;
 pub use names::is_name;
 pub(crate) use paths::{hosts, watch_addresses};
 pub(crate) use socket::{PathSocket, Switch};

@@ -4,6 +4,7 @@
 //! once: by the relay if there is one, and by checks from the new addresses.
 
 use super::agent::{Agent, Candidate, Credentials, Found};
+use super::awake;
 use super::names::is_name;
 use super::socket::Switch;
 use super::station::Link;
@@ -61,6 +62,13 @@ enum Command {
 pub struct Paths {
     commands: mpsc::Sender<Command>,
     events: mpsc::Receiver<PathEvent>,
+    links: Vec<Link>,
+}
+
+impl Drop for Paths {
+    fn drop(&mut self) {
+        self.links.iter().for_each(Link::over);
+    }
 }
 
 impl Paths {
@@ -79,6 +87,7 @@ impl Paths {
             switch.with(|table| table.set_checks(own.user(), Some(to)));
         }
         let name = key(connection.remote_address());
+        let links: Vec<Link> = connection.link().into_iter().collect();
         let task = Task {
             agent: Agent::new(&own, controlling),
             user: own.user().to_owned(),
@@ -91,13 +100,13 @@ impl Paths {
             answers: 0,
             told: Vec::new(),
             shown: None,
-            links: connection.link().into_iter().collect(),
+            links: links.clone(),
             doubted: Instant::now(),
             tried: Instant::now(),
             to_app,
         };
         tokio::spawn(task.run(from_app, checks, switch.moves(), switch.seen(), switch.mapped()));
-        Paths { commands, events }
+        Paths { commands, events, links }
     }
 
     /// Where the peer says that it may be found, in place of what it said before.
@@ -106,7 +115,8 @@ impl Paths {
     }
 
     /// Gives the connection another way, to fall back on.
-    pub fn attach(&self, link: Link) {
+    pub fn attach(&mut self, link: Link) {
+        self.links.push(link.clone());
         let _ = self.commands.try_send(Command::Attach(link));
     }
 
@@ -340,24 +350,30 @@ pub(crate) fn hosts(switch: &Switch) -> Vec<SocketAddr> {
     ips.into_iter().map(|ip| SocketAddr::new(ip, bound.port())).collect()
 }
 
-/// Looks whether this machine's addresses have changed, until the socket is gone.
+/// How often it is looked whether the network has changed.
+const WATCH: Duration = Duration::from_millis(200);
+/// Who has not looked for so long longer has slept, and wakes up in another world: routers forget, addresses move on.
+const SLEPT: Duration = Duration::from_secs(5);
+
+/// Looks whether this machine's addresses have changed, or it has slept, until the socket is gone.
 pub(crate) async fn watch_addresses(switch: Weak<Switch>) {
-    /// How often.
-    const LOOK: Duration = Duration::from_millis(200);
-    let mut before = None;
+    let (mut before, mut looked) = (None, awake::now());
     loop {
         {
             let Some(switch) = switch.upgrade() else { return };
+            let elapsed = awake::now().saturating_sub(std::mem::replace(&mut looked, awake::now()));
             // Nobody to tell, nothing to look for.
             if switch.is_used() {
                 let now = hosts(&switch);
-                if before.replace(now.clone()).is_some_and(|before| before != now) && !now.is_empty() {
+                let moved =
+                    before.replace(now.clone()).is_some_and(|before| before != now) && !now.is_empty();
+                if moved || elapsed > WATCH + SLEPT {
                     switch.network_changed();
                 }
             } else {
                 before = None;
             }
         }
-        sleep(LOOK).await;
+        sleep(WATCH).await;
     }
 }

@@ -1,8 +1,8 @@
 //! The socket under QUIC that sends each packet by the way that its name has, and tells from whom each comes. With
 //! `socket.rs` beside `path`, all that depends on quinn's socket traits.
 //!
-//! Guarantee: while no call needs another way than QUIC's own, it costs a datagram one atomic load; nothing is ever sent to
-//! a name.
+//! Guarantee: while no call needs another way than QUIC's own, it costs a datagram one atomic load, and else a system call one
+//! lock; nothing is ever sent to a name.
 
 use super::names::is_name;
 use super::table::{Route, Sorted, Table};
@@ -163,7 +163,10 @@ impl Switch {
     /// Sends what QUIC has for a name.
     fn forward(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         let now = Instant::now();
-        match self.with(|table| table.route(now, transmit.destination)) {
+        let table = self.table.lock().expect("nothing panics with this lock held");
+        let route = table.route(now, transmit.destination);
+        drop(table);
+        match route {
             Route::Plain => self.inner.try_send(transmit),
             Route::None => Ok(()),
             Route::Direct(direct) => self.inner.try_send(&Transmit {
@@ -201,9 +204,11 @@ impl Switch {
         // Where what is kept ends, from whom it is, how long each is, and whether one was shorter.
         let (mut kept, mut first, mut closed) = (0, None, false);
         let mut begin = 0;
+        // Once for all that one system call brought.
+        let mut table = self.table.lock().expect("nothing panics with this lock held");
         while begin < meta.len {
             let end = meta.len.min(begin + stride);
-            let sorted = self.with(|table| table.sort(now, from, meta.dst_ip, &buffer[begin..end]));
+            let sorted = table.sort(now, from, meta.dst_ip, &buffer[begin..end]);
             if let Sorted::Quic(name, skip) = sorted {
                 let (name, len) = (self.outward(name), end - begin - skip);
                 let (whose, size) = *first.get_or_insert((name, len));
@@ -219,6 +224,7 @@ impl Switch {
             }
             begin = end;
         }
+        drop(table);
         meta.len = kept;
         if let Some((name, size)) = first {
             if name != from {

@@ -5,29 +5,35 @@
 
 use super::link::{self, Lane};
 use super::socket::Switch;
+use crate::relay::Way;
 use crate::relay::message::Resume;
 use crate::relay::{
-    Backoff, Client, Event, Events, Mailbox, MailboxKey, Packets, RelayAddress, RequestError, Session,
+    Backoff, Client, Event, Events, Mailbox, MailboxKey, Packets, RelayAddress, RequestError, Session, Token,
     resolve,
 };
 use crate::{Endpoint, relay};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use zeroize::Zeroizing;
 
-/// How long UDP is waited for before TCP is tried beside it.
-const TCP_AFTER: Duration = Duration::from_millis(350);
+/// How long UDP is waited for before TCP is tried beside it: where UDP does not get through that is heard as delay, and where it is only
+/// late, packets go by it later.
+const TCP_AFTER: Duration = Duration::from_millis(60);
+/// The same where nobody waits for it: of all that come back to a relay that was gone, none shall come twice because it is slow.
+const TCP_AFTER_LOSS: Duration = Duration::from_secs(3);
 /// How long an attempt to connect may take.
 const CONNECT: Duration = Duration::from_secs(8);
 /// How long somebody who dials waits for the relay.
 const DIAL: Duration = Duration::from_secs(10);
 /// How long a session is kept after its last use: for the last words of the connection that ran over it.
 const LINGER: Duration = Duration::from_secs(3);
+/// How long a relay's word on where it sees this side is waited for.
+const OBSERVED: Duration = Duration::from_millis(500);
 /// The first attempt to come back, where calls hang on it, is made within so long.
 const URGENT: Duration = Duration::from_millis(300);
 /// How often it is tried again to listen where that was refused, or where somebody else with a right to it listened.
@@ -71,6 +77,8 @@ struct Inner {
     /// Some of what is listened at is not heard: refused, or another connection has it.
     unheard: AtomicBool,
     links: Mutex<Vec<Weak<LinkInner>>>,
+    /// Sessions that the relay keeps for this side, used or lingering.
+    held: Arc<Mutex<Vec<Held>>>,
     /// The connection may be dead.
     suspect: Arc<Notify>,
 }
@@ -94,8 +102,18 @@ impl Drop for Task {
 #[derive(Clone)]
 pub struct Link(Arc<LinkInner>);
 
+/// A session that the relay keeps for this side.
+struct Held {
+    token: Token,
+    client: Client,
+    /// Whether the call that used it is over.
+    over: Arc<AtomicBool>,
+}
+
 struct LinkInner {
     switch: Weak<Switch>,
+    held: Weak<Mutex<Vec<Held>>>,
+    over: Arc<AtomicBool>,
     resume: Resume,
     name: SocketAddr,
     session_name: [u8; 16],
@@ -129,6 +147,11 @@ impl Link {
         self.0.current(|current| current.lane.clone())
     }
 
+    /// The call that uses it is over.
+    pub(crate) fn over(&self) {
+        self.0.over.store(true, Ordering::Relaxed);
+    }
+
     /// QUIC knows whoever is there by that name now.
     pub(crate) fn serves(&self, name: SocketAddr) {
         self.0.current(|current| current.serves = name);
@@ -144,8 +167,9 @@ impl LinkInner {
 
 impl Drop for LinkInner {
     fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
         let Some(current) = self.current.get_mut().ok().and_then(Option::take) else { return };
-        let (switch, name) = (self.switch.clone(), self.name);
+        let (switch, held, name) = (self.switch.clone(), self.held.clone(), self.name);
         let end = async move {
             sleep(LINGER).await;
             if let Some(switch) = switch.upgrade() {
@@ -156,12 +180,26 @@ impl Drop for LinkInner {
                     }
                 });
             }
-            let _ = current.client.close(current.lane.token()).await;
+            give_back(&held, &current.lane, &current.client).await;
         };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(end);
         }
     }
+}
+
+/// Has the relay forget a session, unless it was told already.
+async fn give_back(held: &Weak<Mutex<Vec<Held>>>, lane: &Lane, client: &Client) {
+    let Some(held) = held.upgrade() else { return };
+    let token = lane.token();
+    let known = locked(&held).extract_if(.., |held| held.token == token).count();
+    if known > 0 {
+        let _ = client.close(token).await;
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("nothing panics with this lock held")
 }
 
 impl Station {
@@ -175,6 +213,7 @@ impl Station {
             listens: Notify::new(),
             unheard: AtomicBool::new(false),
             links: Mutex::default(),
+            held: Arc::default(),
             suspect: Arc::default(),
         });
         let task = Task(tokio::spawn(stay(inner.clone())));
@@ -193,12 +232,30 @@ impl Station {
         self.inner.listens.notify_one();
     }
 
-    /// Waits until the relay is reached, or an attempt has failed.
+    /// Waits until the relay is reached and has said where it sees this side, or an attempt has failed.
     ///
     /// # Errors
     /// A [`StationError`].
     pub async fn reached(&self) -> Result<(), StationError> {
-        self.client().await.map(drop)
+        let client = self.client().await?;
+        if client.way() == Way::Udp {
+            let mut seen = self.inner.endpoint.switch().seen();
+            let told = seen.wait_for(|seen| seen.iter().any(|(relay, _)| *relay == client.relay()));
+            // One that does not say so serves all the same.
+            let _ = timeout(OBSERVED, told).await;
+        }
+        Ok(())
+    }
+
+    /// Gives the sessions of calls that are over back at once, for a program that ends: the relay would wait for their silence, for
+    /// a minute. Says whether there were any.
+    pub async fn release(&self) -> bool {
+        let over = |held: &mut Held| held.over.load(Ordering::Relaxed);
+        let released: Vec<Held> = locked(&self.inner.held).extract_if(.., over).collect();
+        for Held { token, client, .. } in &released {
+            let _ = client.close(*token).await;
+        }
+        !released.is_empty()
     }
 
     async fn client(&self) -> Result<Client, StationError> {
@@ -224,37 +281,41 @@ impl Station {
 }
 
 impl Inner {
-    fn lane(&self, session: &Session, client: &Client) -> (Lane, Arc<()>) {
+    fn lane(&self, session: &Session, client: &Client, over: Arc<AtomicBool>) -> (Lane, Arc<()>) {
         let alive = Arc::new(());
         let switch = self.endpoint.switch();
         let lane = link::open(switch, session, client, Arc::downgrade(&alive), self.suspect.clone());
+        locked(&self.held).push(Held { token: lane.token(), client: client.clone(), over });
         (lane, alive)
     }
 
     fn link(self: &Arc<Self>, session: &Session, client: &Client) -> Link {
-        let (lane, alive) = self.lane(session, client);
+        let over = Arc::new(AtomicBool::new(false));
+        let (lane, alive) = self.lane(session, client, over.clone());
         let switch = self.endpoint.switch();
         let v6 = switch.is_v6();
         let name = switch.with(|table| table.add_lane(Instant::now(), lane.clone(), v6));
         let link = Link(Arc::new(LinkInner {
             switch: Arc::downgrade(switch),
+            held: Arc::downgrade(&self.held),
+            over,
             resume: session.handle.resume.clone(),
             name,
             session_name: link::session_name(session),
             current: Mutex::new(Some(Current { lane, client: client.clone(), serves: name, _alive: alive })),
         }));
-        let mut links = self.links.lock().expect("nothing panics with this lock held");
+        let mut links = locked(&self.links);
         links.retain(|link| link.strong_count() > 0);
         links.push(Arc::downgrade(&link.0));
         link
     }
 
     fn live(&self) -> Vec<Link> {
-        let links = self.links.lock().expect("nothing panics with this lock held");
+        let links = locked(&self.links);
         links.iter().filter_map(Weak::upgrade).map(Link).collect()
     }
 
-    async fn connect(&self) -> Result<(Client, Events, Option<Packets>), String> {
+    async fn connect(&self, tcp_after: Duration) -> Result<(Client, Events, Option<Packets>), String> {
         let addresses = resolve(&self.relay).await.map_err(|error| error.to_string())?;
         let v6 = self.endpoint.switch().is_v6();
         let fits = |address: &&SocketAddr| address.is_ipv4() || v6;
@@ -263,7 +324,7 @@ impl Inner {
         let pin = self.relay.pin();
         let udp = Client::connect(&self.endpoint, address, pin);
         let tcp = async {
-            sleep(TCP_AFTER).await;
+            sleep(tcp_after).await;
             Client::connect_tcp(address, pin).await
         };
         tokio::pin!(udp, tcp);
@@ -288,8 +349,11 @@ impl Inner {
 /// Connects again and again.
 async fn stay(inner: Arc<Inner>) {
     let mut backoff = Backoff::default();
+    let mut awaited = true;
     loop {
-        let connected = timeout(CONNECT, inner.connect()).await;
+        let tcp_after = if awaited || !inner.live().is_empty() { TCP_AFTER } else { TCP_AFTER_LOSS };
+        let connected = timeout(CONNECT, inner.connect(tcp_after)).await;
+        awaited = false;
         match connected.unwrap_or_else(|_| Err(format!("the relay {} does not answer", inner.relay))) {
             Ok((client, events, packets)) => {
                 backoff.worked();
@@ -335,9 +399,11 @@ fn rejoin(inner: &Arc<Inner>, client: &Client) {
         tokio::spawn(async move {
             let Some(resume) = weak.upgrade().map(|link| link.resume.clone()) else { return };
             let Ok(Ok(session)) = timeout(REJOIN, client.rejoin(&resume)).await else { return };
-            let Some(link) = weak.upgrade() else { return };
-            let (lane, alive) = inner.lane(&session, &client);
-            link.current(|current| {
+            let Some(link) = weak.upgrade().map(Link) else { return };
+            let (lane, alive) = inner.lane(&session, &client, link.0.over.clone());
+            link.0.current(|current| {
+                // The relay has forgotten it, or will when nothing comes.
+                locked(&inner.held).retain(|held| held.token != current.lane.token());
                 let serves = current.serves;
                 inner.endpoint.switch().with(|table| {
                     table.detach(&current.lane);

@@ -237,7 +237,10 @@ impl Table {
             return Sorted::Gone;
         }
         let Some(name) = self.sources.get(&source) else { return Sorted::Quic(from, 0) };
-        if let Some(entry) = self.entries.get_mut(name) {
+        // Whoever overhears a check can repeat it and be heard from elsewhere; only where an answer came from keeps a way up.
+        if let Some(entry) = self.entries.get_mut(name)
+            && (*name == source || entry.direct.is_some_and(|direct| key(direct.to) == source))
+        {
             entry.heard_direct = Some(now);
         }
         if *name == source { Sorted::Quic(from, 0) } else { Sorted::Quic(*name, 0) }
@@ -373,6 +376,22 @@ mod tests {
         now += SILENT + Duration::from_millis(1);
         assert!(is_relayed(&table, now, name), "nothing is heard");
         table.clear_direct(now, name);
+        assert!(is_relayed(&table, now, name));
+    }
+
+    #[test]
+    fn who_repeats_a_peers_check_from_elsewhere_does_not_keep_a_dead_way_up() {
+        let (mut table, mut now) = (Table::default(), Instant::now());
+        let name = table.add_lane(now, lane(7), false);
+        let direct = Direct { to: address("192.0.2.1:9"), from: address("10.0.0.1:1").ip() };
+        let elsewhere = address("198.51.100.1:9");
+        table.set_direct(now, name, direct);
+        table.add_source(name, elsewhere);
+        for _ in 0..4 {
+            now += SILENT / 3;
+            // QUIC has a look at it, and finds out who it is from.
+            assert_eq!(table.sort(now, elsewhere, None, &[0x40; 30]), Sorted::Quic(name, 0));
+        }
         assert!(is_relayed(&table, now, name));
     }
 

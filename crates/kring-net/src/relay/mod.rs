@@ -35,6 +35,8 @@ mod keep;
 mod keys;
 pub mod message;
 pub mod shim;
+#[cfg(test)]
+mod vectors;
 mod wire;
 
 pub use address::{AddressError, RelayAddress};

@@ -23,7 +23,8 @@ pub const BOUND: u8 = 0x12;
 pub const HEADER: usize = 9;
 /// Length of [`BIND`] and [`BOUND`] packets, in bytes.
 pub const BIND_LEN: usize = 60;
-/// The longest payload, in bytes: QUIC's packets of a call. With headers it makes 1,269 bytes of IPv4 and 1,289 of IPv6.
+/// The longest payload, in bytes. A connection that begins at a relay has packets of 1,223 bytes at most, which with headers are
+/// 1,280 of IPv6; one that comes to it later may have nine bytes more, until QUIC finds that these do not arrive.
 pub const MAX_PAYLOAD: usize = 1232;
 
 const MAC: usize = 16;

@@ -1,4 +1,4 @@
-use crate::setting::{Caller, settings, sides};
+use crate::setting::{Caller, LONG, settings, sides};
 use kring_net::relay::{Client, MailboxKey, Reason, Refused, RequestError};
 use kring_relay::Relay;
 use std::sync::atomic::Ordering::Relaxed;
@@ -28,6 +28,57 @@ async fn a_full_relay_says_so_and_when_to_come_back_and_where_else_to_go() {
     assert_eq!(far.receive().await, b"undisturbed");
     assert_eq!(relay.metrics().refused_full_total.load(Relaxed), 1);
     relay.stop().await;
+}
+
+/// Dials at a relay with little room while a call goes on there, until it refuses, and says how.
+async fn refused_while_busy(limits: impl Fn(&mut kring_relay::Limits)) -> Refused {
+    let mut config = settings();
+    limits(&mut config.limits);
+    config.limits.session_rate_per_address = 1e6;
+    config.limits.session_mbit = 1e3;
+    config.others = vec!["relay2.example:443".parse().unwrap()];
+    let relay = Relay::start(config).await.unwrap();
+    let (_caller, _callee, near, far) = sides(&relay).await;
+    let (mut other, key) = Caller::listening(&relay).await;
+    let reading = tokio::spawn(async move { while other.events.next().await.is_some() {} });
+    let dialler = Caller::new(&relay).await;
+    let why = within(async {
+        loop {
+            for _ in 0..400 {
+                near.send(&[0; 1200]).await;
+            }
+            match dialler.client.dial(key.mailbox()).await {
+                Err(RequestError::Refused(why)) => break why,
+                other => dialler.client.close(other.unwrap().handle.token).await.unwrap(),
+            }
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+    })
+    .await;
+    reading.abort();
+    // Those who talk go on, both ways.
+    let end = [7; 100];
+    near.send(&end).await;
+    within(async { while far.receive().await != end {} }).await;
+    far.send(b"undisturbed").await;
+    assert_eq!(near.receive().await, b"undisturbed");
+    relay.stop().await;
+    why
+}
+
+async fn within<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LONG, work).await.expect("it comes about in time")
+}
+
+#[tokio::test]
+async fn a_relay_that_works_too_much_or_sends_too_much_refuses_new_sessions_and_keeps_the_old() {
+    for why in [
+        refused_while_busy(|limits| limits.max_load = 0.0005).await,
+        refused_while_busy(|limits| limits.max_mbit = 0.1).await,
+    ] {
+        assert_eq!((why.reason, why.others.len()), (Reason::Full, 1));
+        assert!(why.retry_after > Some(Duration::ZERO));
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
-use crate::setting::{Side, session, sides, start};
+use crate::setting::{Caller, Side, session, settings, sides, start};
 use kring_net::relay::shim::{self, BIND_LEN, HEADER, Packet};
-use kring_net::relay::{SessionSecret, Token};
+use kring_net::relay::{MailboxKey, SessionSecret, Token};
+use kring_relay::Relay;
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use tokio::net::UdpSocket;
 
@@ -140,5 +142,29 @@ async fn no_datagram_has_an_answer_longer_than_itself() {
     }
     assert_eq!(received, 49 * BIND_LEN, "one answer for each true word");
     assert!(received < sent);
+    relay.stop().await;
+}
+
+// Elsewhere a machine has only one address of its own.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_relay_at_all_addresses_forwards_over_ipv4_from_the_one_that_was_asked() {
+    let mut config = settings();
+    config.bind = "[::]:0".parse().unwrap();
+    let relay = Relay::start(config).await.unwrap();
+    // Not the address from which the system would send of itself.
+    let address = SocketAddr::from(([127, 0, 0, 2], relay.address().port()));
+    let (mut callee, caller) = (Caller::at(address).await, Caller::at(address).await);
+    let key = MailboxKey::generate().unwrap();
+    callee.client.listen(&key).await.unwrap();
+    let near = Side::new(caller.client.dial(key.mailbox()).await.unwrap()).await;
+    let far = Side::new(callee.incoming().await).await;
+    // Sides look at where packets come from.
+    for (n, len) in [1200, 1200, 1200, 300, 300, 1200, 1].into_iter().enumerate() {
+        near.send(&vec![n as u8; len]).await;
+    }
+    for (n, len) in [1200, 1200, 1200, 300, 300, 1200, 1].into_iter().enumerate() {
+        assert_eq!(far.receive().await, vec![n as u8; len]);
+    }
     relay.stop().await;
 }

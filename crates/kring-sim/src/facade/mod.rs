@@ -277,6 +277,7 @@ impl Ground {
                 pictures: [Role::Callee, Role::Caller].map(|who| judge.check.pictures(who).to_vec()),
                 sent: Default::default(),
                 course: Default::default(),
+                came: self.net.came(),
                 setup: judge.connected[of(Role::Caller)].map(|at| at.since(Time::ZERO)),
                 lasted: lasted.since(Time::ZERO),
                 lines,

@@ -54,6 +54,8 @@ struct State {
     sent: u64,
     /// How many of the packets to come from this side are lost, whatever the link says.
     swallow: [u32; 2],
+    /// Bytes that came to each side, headers included, by second.
+    came: [Vec<u64>; 2],
 }
 
 /// The network.
@@ -82,6 +84,7 @@ impl Net {
             plugged: true,
             sent: 0,
             swallow: [0; 2],
+            came: Default::default(),
         };
         Arc::new(Net { state: Mutex::new(state), changed: Notify::new(), origin: Instant::now() })
     }
@@ -129,6 +132,12 @@ impl Net {
         self.state(|state| state.sent >= MAX_PACKETS)
     }
 
+    /// Bytes that came to each side so far, headers included, by second; see [`of`].
+    #[must_use]
+    pub fn came(&self) -> [Vec<u64>; 2] {
+        self.state(|state| state.came.clone())
+    }
+
     /// Carries packets, for ever. With `moves`, the caller is seen from another address whenever its path changes.
     pub async fn run(self: Arc<Net>, caller: &Spec, moves: bool) {
         let path = |term: &Term| if let Term::Path(at) = term { Some(*at) } else { None };
@@ -165,8 +174,12 @@ impl Net {
                         damage.apply(&mut packet.bytes);
                     }
                     let port = &mut state.ports[1 - sender];
+                    let second = now.since(Time::ZERO).as_secs() as usize;
                     let heard = state.plugged && !port.dead && packet.to == port.address;
                     if heard && port.waiting.len() < MAX_WAITING {
+                        let came = &mut state.came[1 - sender];
+                        came.resize(came.len().max(second + 1), 0);
+                        came[second] += (packet.bytes.len() + HEADERS) as u64;
                         port.waiting.push_back(packet);
                         port.reader.take().into_iter().for_each(Waker::wake);
                     }

@@ -123,6 +123,18 @@ fn is_public(address: &SocketAddr) -> bool {
     }
 }
 
+impl Common {
+    /// The same, and where relays see this endpoint.
+    fn places(&self) -> Vec<SocketAddr> {
+        let mut places = self.addresses();
+        let seen = self.net.seen_at().into_iter().filter(|seen| !places.contains(seen));
+        let seen: Vec<_> = seen.collect();
+        places.extend(seen);
+        places.truncate(MAX_ADDRESSES);
+        places
+    }
+}
+
 /// Why a relay is not reached.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
@@ -264,12 +276,13 @@ impl Endpoint {
     /// Waits until the relay at which this endpoint listens is reached. Without one, that is at once.
     ///
     /// # Errors
-    /// Why it is not; it is tried again and again all the same.
+    /// Why it is not, or which other process listens there for the same [`Home`](crate::Home), so that whoever comes by the relay
+    /// rings there; it is tried again and again all the same.
     pub async fn relay_reached(&self) -> Result<(), RelayError> {
-        match self.common().relays.own() {
-            Some(own) => own.reached().await.map_err(|error| RelayError(error.to_string())),
-            None => Ok(()),
-        }
+        let common = self.common();
+        let Some(own) = common.relays.own() else { return Ok(()) };
+        own.reached().await.map_err(|error| RelayError(error.to_string()))?;
+        common.relays.is_our_turn(&common.home).map_err(|error| RelayError(error.to_string()))
     }
 
     /// Waits until a router forwards a port, or none does, which is known after ten seconds at most. Without
@@ -305,6 +318,7 @@ impl Endpoint {
         self.inner.accepting.abort();
         self.common().standing.clear();
         self.common().finder.close().await;
+        let _ = timeout(Duration::from_secs(1), self.common().relays.release()).await;
         self.common().net.close(Reason::GoingAway.code());
         let _ = timeout(Duration::from_secs(1), self.common().net.wait_idle()).await;
     }

@@ -14,13 +14,13 @@ use std::time::Duration;
 
 impl Endpoint {
     /// Gives out a ticket by which this endpoint can be called for `lifetime`
-    /// ([`DEFAULT_LIFETIME`](crate::DEFAULT_LIFETIME): a day), at the addresses that this machine has. It is saved, which
-    /// may take 0.1 s.
+    /// ([`DEFAULT_LIFETIME`](crate::DEFAULT_LIFETIME): a day), at the addresses that this machine has, and where
+    /// its relay sees it, if it has one: behind some routers it is reached there at once. It is saved, which may take 0.1 s.
     ///
     /// # Errors
     /// [`HomeError::Ticket`], say without any address; [`HomeError::Store`].
     pub fn ticket(&self, lifetime: Duration) -> Result<Ticket, HomeError> {
-        self.issue(&self.addresses(), lifetime, false)
+        self.issue(&self.common().places(), lifetime, false)
     }
 
     /// Gives out a ticket that is good for one call: it is spent as soon as a caller with it has proven who that is, whether
@@ -29,7 +29,7 @@ impl Endpoint {
     /// # Errors
     /// As for [`ticket`](Endpoint::ticket).
     pub fn ticket_for_one_call(&self, lifetime: Duration) -> Result<Ticket, HomeError> {
-        self.issue(&self.addresses(), lifetime, true)
+        self.issue(&self.common().places(), lifetime, true)
     }
 
     /// Gives out a ticket with these addresses, for example one that a router forwards.

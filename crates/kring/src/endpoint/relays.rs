@@ -6,6 +6,8 @@
 
 use super::Common;
 use crate::clock::wall;
+use crate::home::Home;
+use crate::store::{StoreError, StoreLock};
 use kring_core::contact::{Contact, ContactKey};
 use kring_core::issued::Issued;
 use kring_core::mailbox::{RelayHint, mailbox_of, new_mailbox};
@@ -28,16 +30,26 @@ const LOOK: Duration = Duration::from_millis(500);
 /// made it may just be coming back to the relay.
 const AGAIN: (usize, Duration) = (4, Duration::from_millis(400));
 
+/// How long the last words to a relay have to leave.
+const LEAVING: Duration = Duration::from_millis(20);
+
 /// See the module.
 pub(crate) struct Relays {
     own: Option<Station>,
     others: Mutex<Vec<Station>>,
     only: bool,
+    /// What keeps other processes from listening for the same tickets and contacts: two would take each other's calls.
+    turn: Mutex<Option<Option<StoreLock>>>,
 }
 
 impl Relays {
     pub(super) fn new(net: &kring_net::Endpoint, own: Option<RelayAddress>, only: bool) -> Relays {
-        Relays { own: own.map(|relay| net.station(relay)), others: Mutex::default(), only }
+        Relays {
+            own: own.map(|relay| net.station(relay)),
+            others: Mutex::default(),
+            only,
+            turn: Mutex::default(),
+        }
     }
 
     /// Whether calls go through relays only.
@@ -47,6 +59,15 @@ impl Relays {
 
     pub(super) fn own(&self) -> Option<&Station> {
         self.own.as_ref()
+    }
+
+    /// Whether it is this process that listens for what is kept in `home`; takes it up if nobody does.
+    pub(super) fn is_our_turn(&self, home: &Home) -> Result<(), StoreError> {
+        let mut turn = self.turn.lock().expect("nothing panics with this lock held");
+        if turn.is_none() {
+            *turn = Some(home.listen()?);
+        }
+        Ok(())
     }
 
     /// The relay, as a ticket that is given out now names it.
@@ -84,6 +105,19 @@ impl Relays {
         }
     }
 
+    /// Has relays forget the sessions of calls that are over.
+    pub(super) async fn release(&self) {
+        let others = self.others.lock().expect("nothing panics with this lock held").clone();
+        let mut any = false;
+        for station in self.own.iter().chain(&others) {
+            any |= station.release().await;
+        }
+        if any {
+            // QUIC drops what has not left when a connection is closed.
+            sleep(LEAVING).await;
+        }
+    }
+
     fn station(&self, net: &kring_net::Endpoint, relay: &RelayAddress) -> Station {
         if let Some(own) = self.own.as_ref().filter(|own| own.relay() == relay) {
             return own.clone();
@@ -103,6 +137,9 @@ impl Relays {
 /// Listens for the holders of live tickets, and for contacts.
 pub(super) fn listen(common: &Common) {
     let Some(own) = common.relays.own() else { return };
+    if common.relays.is_our_turn(&common.home).is_err() {
+        return;
+    }
     let identity = &common.identity;
     own.listen(audience(common, |ticket| ticket.mailbox_seed(identity), |key| key.mailbox_seed(identity)));
 }
@@ -137,14 +174,21 @@ pub(crate) fn version(common: &Common) -> (u64, usize) {
 
 /// Does so whenever tickets come or go, until the endpoint is gone.
 pub(super) async fn keep_listening(common: Weak<Common>) {
-    let mut known = None;
+    let (mut known, mut waits) = (None, false);
     loop {
         {
             let Some(common): Option<Arc<Common>> = common.upgrade() else { return };
             if common.relays.own().is_none() {
                 return;
             }
-            let version = Some(version(&common));
+            let turn = common.relays.is_our_turn(&common.home);
+            if let (Err(error), false) = (&turn, waits) {
+                tracing::warn!(%error, "nobody comes by the relay here");
+            }
+            waits = turn.is_err();
+            // Another process may have given out a ticket.
+            common.home.refresh();
+            let version = Some((version(&common), waits));
             if version != known {
                 known = version;
                 listen(&common);

@@ -3,6 +3,7 @@
 //! Guarantee: no codec runs on a tokio worker, and pictures never hold up voice. Dropping the [`Engine`] ends every
 //! thread within 100 ms, as sources and sinks promise to return by then.
 
+mod device;
 mod listen;
 mod motion;
 mod numbers;
@@ -19,9 +20,9 @@ use kring_codec::{AudioCodec, VideoCodec};
 use kring_core::call::IncomingFrame;
 use kring_core::media::audio::AudioPlanner;
 use kring_core::media::{FrameInfo, MAX_AUDIO_PAYLOAD, MediaKind};
-use kring_core::offer::{Offer, TrackState};
+use kring_core::offer::Offer;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -79,15 +80,16 @@ impl Engine {
             let planner = media
                 .frame_duration
                 .map_or_else(AudioPlanner::default, |fixed| AudioPlanner::with_duration(fixed.as_duration()));
-            let speak =
-                speak::Speak { source, consent: consent.clone(), codec, rate: audio_rate, planner, at };
-            engine.spawn("kring-speak", move |shared| speak.run(&shared));
+            let taken = device::Taken { source, consent: consent.clone(), at };
+            let speak = speak::Speak { taken, codec, rate: audio_rate, planner };
+            engine.spawn("kring-speak", move |shared| device::run(speak, &shared));
         }
         if let (Some(source), Some(codec)) =
             (media.camera, named_video(&media.video_codecs, &codec_of(MediaKind::Video)))
         {
-            let show = show::Show { source, consent, codec, rate: video_rate, content: media.content, at };
-            engine.spawn("kring-show", move |shared| show.run(&shared));
+            let taken = device::Taken { source, consent, at };
+            let show = show::Show { taken, codec, rate: video_rate, content: media.content };
+            engine.spawn("kring-show", move |shared| device::run(show, &shared));
         }
         engine
     }
@@ -146,13 +148,6 @@ fn named_audio(codecs: &[Arc<dyn AudioCodec>], name: &str) -> Option<Arc<dyn Aud
 
 fn named_video(codecs: &[Arc<dyn VideoCodec>], name: &str) -> Option<Arc<dyn VideoCodec>> {
     codecs.iter().find(|c| c.name() == name).cloned()
-}
-
-/// A track that had ended goes on.
-fn revive(shared: &Shared, track: u8, muted: &AtomicBool) {
-    let state = if muted.load(Ordering::Relaxed) { TrackState::Muted } else { TrackState::Live };
-    shared.core(|call| call.set_track_state(track, state));
-    shared.wake.notify_one();
 }
 
 /// Says that a source or sink is gone; the call goes on.

@@ -1,65 +1,49 @@
 //! Pictures out: capture → encode → seal and queue.
 
+use super::device::{Device, Taken};
 use super::numbers::Numbers;
-use super::{revive, stopped};
 use crate::media::CAMERA;
 use crate::shared::Shared;
-use crate::switch::Chosen;
-use kring_capture::{Consent, VideoSource};
+use crate::switch::{Chosen, Slot};
+use kring_capture::VideoSource;
 use kring_codec::{
     ContentHint, EncodedVideo, Ladder, Picture, Recovery, VideoCodec, VideoEncoder, VideoSettings,
 };
 use kring_core::call::{self, SendError};
-use kring_core::offer::TrackState;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 pub(super) struct Show {
-    pub(super) source: Box<dyn VideoSource>,
-    pub(super) consent: Arc<Consent>,
+    pub(super) taken: Taken<dyn VideoSource>,
     pub(super) codec: Arc<dyn VideoCodec>,
     pub(super) rate: u32,
     pub(super) content: ContentHint,
-    pub(super) at: Instant,
 }
 
-impl Show {
-    pub(super) fn run(mut self, shared: &Shared) {
-        if let Some(chosen) = shared.switches.camera.take() {
-            self.take_up(chosen);
-        }
-        loop {
-            let why = self.send(shared);
-            self.source.stop();
-            let next = match why {
-                Some(why) => self.another(why, shared),
-                None => shared.switches.camera.take(),
-            };
-            let Some(next) = next else { return };
-            self.take_up(next);
-            self.at = Instant::now();
-        }
+impl Device for Show {
+    const TRACK: u8 = CAMERA;
+    const NAME: &'static str = "camera";
+    type Source = dyn VideoSource;
+
+    fn slot(shared: &Shared) -> &Slot<Chosen<dyn VideoSource>> {
+        &shared.switches.camera
     }
 
-    fn take_up(&mut self, (source, consent): Chosen<dyn VideoSource>) {
-        self.source = source;
-        self.consent = consent.unwrap_or_else(|| self.consent.clone());
+    fn muted(shared: &Shared) -> &AtomicBool {
+        &shared.camera_muted
     }
 
-    /// Says why the source stopped, and waits for another one.
-    fn another(&self, why: String, shared: &Shared) -> Option<Chosen<dyn VideoSource>> {
-        shared.core(|call| call.set_track_state(CAMERA, TrackState::Ended));
-        shared.wake.notify_one();
-        stopped(shared, "camera", why);
-        let next = shared.switches.camera.wait(shared, || {})?;
-        revive(shared, CAMERA, &shared.camera_muted);
-        Some(next)
+    fn taken(&mut self) -> &mut Taken<dyn VideoSource> {
+        &mut self.taken
     }
 
-    /// Sends until the call ends or there is another source; else says why it stopped.
+    fn close(&mut self) {
+        self.taken.source.stop();
+    }
+
     fn send(&mut self, shared: &Shared) -> Option<String> {
-        let format = self.source.format();
+        let format = self.taken.source.format();
         let settings = VideoSettings {
             width: format.width,
             height: format.height,
@@ -78,11 +62,11 @@ impl Show {
             (_, Err(error)) => return Some(error.to_string()),
         };
         let mut film = Film::new(encoder, picture.clone(), &settings);
-        if let Err(error) = self.source.start(&self.consent, self.at) {
+        if let Err(error) = self.taken.source.start(&self.taken.consent, self.taken.at) {
             return Some(error.to_string());
         }
         while !shared.stopped() && !shared.switches.camera.waits() {
-            let captured = match self.source.read(&mut picture) {
+            let captured = match self.taken.source.read(&mut picture) {
                 Ok(captured) => captured,
                 Err(error) => return Some(error.to_string()),
             };
@@ -94,7 +78,7 @@ impl Show {
                 continue;
             }
             shared.filmed(|filmed| filmed.limited = share < self.rate);
-            let since = captured.at.saturating_duration_since(self.at);
+            let since = captured.at.saturating_duration_since(self.taken.at);
             let encoded = match film.encode(shared, &picture, since, share.min(self.rate)) {
                 Ok(Some(encoded)) => encoded,
                 Ok(None) => continue,

@@ -1,69 +1,52 @@
 //! Voice out: capture → encode → seal and queue, as the network allows from one frame to the next.
 
-use super::{revive, stopped};
+use super::device::{Device, Taken};
 use crate::media::MICROPHONE;
 use crate::shared::Shared;
-use crate::switch::Chosen;
-use kring_capture::{AudioSource, Consent};
+use crate::switch::{Chosen, Slot};
+use kring_capture::AudioSource;
 use kring_codec::{AudioCodec, AudioEncoder, AudioSettings, FrameDuration};
 use kring_core::call::SendError;
 use kring_core::media::SILENCE;
 use kring_core::media::audio::{AudioPlan, AudioPlanner, VoiceNetwork};
-use kring_core::offer::TrackState;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) struct Speak {
-    pub(super) source: Box<dyn AudioSource>,
-    pub(super) consent: Arc<Consent>,
+    pub(super) taken: Taken<dyn AudioSource>,
     pub(super) codec: Arc<dyn AudioCodec>,
     pub(super) rate: u32,
     pub(super) planner: AudioPlanner,
-    pub(super) at: Instant,
 }
 
-impl Speak {
-    pub(super) fn run(mut self, shared: &Shared) {
-        if let Some(chosen) = shared.switches.microphone.take() {
-            self.take_up(chosen);
-        }
-        loop {
-            let why = self.send(shared);
-            self.source.stop();
-            let next = match why {
-                Some(why) => self.another(why, shared),
-                None => shared.switches.microphone.take(),
-            };
-            let Some(next) = next else { return };
-            self.take_up(next);
-            self.at = Instant::now();
-        }
+impl Device for Speak {
+    const TRACK: u8 = MICROPHONE;
+    const NAME: &'static str = "microphone";
+    type Source = dyn AudioSource;
+
+    fn slot(shared: &Shared) -> &Slot<Chosen<dyn AudioSource>> {
+        &shared.switches.microphone
     }
 
-    fn take_up(&mut self, (source, consent): Chosen<dyn AudioSource>) {
-        self.source = source;
-        self.consent = consent.unwrap_or_else(|| self.consent.clone());
+    fn muted(shared: &Shared) -> &AtomicBool {
+        &shared.microphone_muted
     }
 
-    /// Says why the source stopped, and waits for another one.
-    fn another(&self, why: String, shared: &Shared) -> Option<Chosen<dyn AudioSource>> {
-        shared.core(|call| call.set_track_state(MICROPHONE, TrackState::Ended));
-        shared.wake.notify_one();
-        stopped(shared, "microphone", why);
-        let next = shared.switches.microphone.wait(shared, || {})?;
-        revive(shared, MICROPHONE, &shared.microphone_muted);
-        Some(next)
+    fn taken(&mut self) -> &mut Taken<dyn AudioSource> {
+        &mut self.taken
     }
 
-    /// Sends until the call ends or there is another source; else says why it stopped.
+    fn close(&mut self) {
+        self.taken.source.stop();
+    }
+
     fn send(&mut self, shared: &Shared) -> Option<String> {
         let settings = AudioSettings { duration: FrameDuration::Ms10, ..AudioSettings::default() };
         let mut encoder = match self.codec.encoder(&settings) {
             Ok(encoder) => encoder,
             Err(error) => return Some(error.to_string()),
         };
-        if let Err(error) = self.source.start(&self.consent, self.at) {
+        if let Err(error) = self.taken.source.start(&self.taken.consent, self.taken.at) {
             return Some(error.to_string());
         }
         let (mut block, mut packet) = (Vec::new(), Vec::new());
@@ -75,7 +58,7 @@ impl Speak {
                 follow(&mut *encoder, &plan);
                 block.resize(encoder.duration().samples(), 0.0);
             }
-            let captured = match self.source.read(&mut block) {
+            let captured = match self.taken.source.read(&mut block) {
                 Ok(captured) => captured,
                 Err(error) => return Some(error.to_string()),
             };
@@ -111,7 +94,9 @@ impl Speak {
         }
         None
     }
+}
 
+impl Speak {
     /// What the network is like for a voice, as far as is known.
     fn network(&self, shared: &Shared) -> VoiceNetwork {
         let known = shared.core(|call| {

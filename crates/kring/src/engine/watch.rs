@@ -19,7 +19,7 @@ const LOOK_UP: Duration = Duration::from_millis(50);
 const ASSUMED_RTT: Duration = Duration::from_millis(100);
 /// Pictures may be shown so much earlier than the sound of the same moment is heard, in µs: less than anyone notices (ITU-R
 /// BT.1359), and no later than they come.
-const LEAD: i64 = 25_000;
+const LEAD: i64 = 32_000;
 
 pub(super) struct Watch {
     pub(super) sink: Option<Box<dyn VideoSink>>,

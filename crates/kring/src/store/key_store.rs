@@ -4,8 +4,8 @@
 //! change it at a time.
 
 use super::{StoreError, file};
-use std::fs::{File, Metadata};
-use std::io;
+use std::fs::{File, Metadata, TryLockError};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -113,6 +113,15 @@ pub trait KeyStore: Send + Sync + 'static {
         Ok(StoreLock(None))
     }
 
+    /// Lets this process be called through a relay for the tickets and contacts that are kept here, and no other, until the lock
+    /// is dropped: a relay brings a call to one of those who listen only.
+    ///
+    /// # Errors
+    /// [`StoreError::Listening`] while another process has it.
+    fn listen(&self) -> Result<StoreLock, StoreError> {
+        Ok(StoreLock(None))
+    }
+
     /// Something that is different whenever `item` was saved, by whomever; `None` where nobody else saves anything.
     fn stamp(&self, item: Item) -> Option<StoreStamp> {
         let _ = item;
@@ -135,6 +144,10 @@ impl KeyStore for Box<dyn KeyStore> {
 
     fn lock(&self) -> Result<StoreLock, StoreError> {
         (**self).lock()
+    }
+
+    fn listen(&self) -> Result<StoreLock, StoreError> {
+        (**self).listen()
     }
 
     fn stamp(&self, item: Item) -> Option<StoreStamp> {
@@ -193,6 +206,19 @@ impl FileStore {
     pub fn folder(&self) -> &Path {
         &self.folder
     }
+
+    fn lock_file(&self, name: &str) -> Result<(PathBuf, File), StoreError> {
+        let path = self.folder.join(name);
+        let failed = |source| StoreError::Io { doing: "lock", path: path.clone(), source };
+        std::fs::create_dir_all(&self.folder).map_err(failed)?;
+        let mut options = File::options();
+        options.create(true).truncate(false).read(true).write(true);
+        // Nobody else is to hold it up.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(failed)?;
+        Ok((path, file))
+    }
 }
 
 impl KeyStore for FileStore {
@@ -213,17 +239,26 @@ impl KeyStore for FileStore {
     }
 
     fn lock(&self) -> Result<StoreLock, StoreError> {
-        let path = self.folder.join("lock");
-        let failed = |source| StoreError::Io { doing: "lock", path: path.clone(), source };
-        std::fs::create_dir_all(&self.folder).map_err(failed)?;
-        let mut options = File::options();
-        options.create(true).truncate(false).write(true);
-        // Nobody else is to hold it up.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).map_err(failed)?;
-        file.lock().map_err(failed)?;
+        let (path, file) = self.lock_file("lock")?;
+        file.lock().map_err(|source| StoreError::Io { doing: "lock", path, source })?;
         Ok(StoreLock(Some(file)))
+    }
+
+    fn listen(&self) -> Result<StoreLock, StoreError> {
+        let (path, mut file) = self.lock_file("listening")?;
+        let mut process = String::new();
+        match file.try_lock() {
+            Ok(()) => {
+                // Only for the message below; without it that says less.
+                let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+                Ok(StoreLock(Some(file)))
+            }
+            Err(TryLockError::WouldBlock) => {
+                let _ = file.take(10).read_to_string(&mut process);
+                Err(StoreError::Listening { process: process.parse().ok(), folder: self.folder.clone() })
+            }
+            Err(TryLockError::Error(source)) => Err(StoreError::Io { doing: "lock", path, source }),
+        }
     }
 
     fn stamp(&self, item: Item) -> Option<StoreStamp> {

@@ -69,6 +69,17 @@ pub enum StoreError {
         /// Which file.
         path: PathBuf,
     },
+    /// Another process listens at a relay for the same tickets and contacts.
+    #[error(
+        "{} is called through the relay for {}; here that begins once it has ended",
+        process.map_or("another process".into(), |id| format!("process {id}")), folder.display()
+    )]
+    Listening {
+        /// Its id, if it is known.
+        process: Option<u32>,
+        /// Where they are kept.
+        folder: PathBuf,
+    },
     /// The operating system has no key store, or does not let this program in.
     #[error("the system's key store cannot be used: {why}; unlock it, or start it")]
     NoKeyStore {

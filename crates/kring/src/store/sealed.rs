@@ -79,6 +79,10 @@ impl<S: KeyStore> KeyStore for SealedStore<S> {
         self.inner.lock()
     }
 
+    fn listen(&self) -> Result<StoreLock, StoreError> {
+        self.inner.listen()
+    }
+
     fn stamp(&self, item: Item) -> Option<StoreStamp> {
         self.inner.stamp(item)
     }

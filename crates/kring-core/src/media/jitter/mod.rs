@@ -41,7 +41,7 @@ const START_LIMIT: Duration = Duration::from_millis(200);
 const JUMP: Duration = Duration::from_secs(3);
 /// After so many packets in a row that contradict those before, they are believed.
 const CONVINCING: u8 = 5;
-/// After only late packets for so long the timeline is wrong, not they.
+/// After only late packets, or such as came before, for so long the timeline is wrong, not they.
 const ALL_LATE: Duration = Duration::from_secs(1);
 /// So much is made up at a time while nobody knows how much is missing.
 const STEP: Duration = Duration::from_millis(10);
@@ -132,6 +132,7 @@ pub struct JitterBuffer {
     /// How much has been concealed since a packet was played.
     run: Duration,
     contradictions: u8,
+    /// Since when nothing but late packets and such as came before have come.
     late_since: Option<Time>,
     minimum: Duration,
     pace: Pace,
@@ -171,7 +172,11 @@ impl JitterBuffer {
         let trusted = self.examine(&mut packet);
         if !self.seen.insert(packet.frame_id) {
             self.stats.duplicate += 1;
-            return;
+            if !trusted || !self.is_stuck() {
+                return;
+            }
+            self.resync();
+            self.seen.insert(packet.frame_id);
         }
         self.stats.received += 1;
         if trusted {
@@ -244,7 +249,7 @@ impl JitterBuffer {
             self.late_since = None;
             return false;
         }
-        if self.arrived.since(*self.late_since.get_or_insert(self.arrived)) > ALL_LATE {
+        if self.is_stuck() {
             self.resync();
             self.seen.insert(packet.frame_id);
             self.network.push(self.arrived, end(packet), MAX_DELAY);
@@ -253,6 +258,12 @@ impl JitterBuffer {
         self.stats.discarded += 1;
         self.stats.lost = self.stats.lost.saturating_sub(1);
         true
+    }
+
+    /// Whether nothing but what is late, or came before, has come for so long that this side is the one who is wrong; for when such a
+    /// packet has come.
+    fn is_stuck(&mut self) -> bool {
+        self.arrived.since(*self.late_since.get_or_insert(self.arrived)) > ALL_LATE
     }
 
     /// Forgets the timeline and what is held; the counters stay.

@@ -45,6 +45,19 @@ public final class Call: Sendable {
         }
     }
 
+    /// Waits until there is a connection with the other side, or the call is over; after ``Endpoint/answerNext(_:)``: until somebody calls.
+    public func begun() async throws {
+        let handle = handle
+        try await waiting { (kring_call_wait_begun(handle, $0), ()) }
+    }
+
+    /// Hangs up, saying that the program is ending, and waits until that is done.
+    @discardableResult
+    public func goAway() async throws -> End {
+        try check(kring_call_going_away(handle))
+        return try await ended()
+    }
+
     /// Hangs up and waits until that is done.
     @discardableResult
     public func hangUp() async throws -> End {
@@ -60,6 +73,16 @@ public final class Call: Sendable {
     /// Switches this side's pictures off or on; the other side is told.
     public func mute(camera muted: Bool) throws {
         try check(kring_call_mute_camera(handle, muted ? 1 : 0))
+    }
+
+    /// Whether this side's microphone is muted.
+    public var isMicrophoneMuted: Bool {
+        get throws { try flag { kring_call_is_microphone_muted(handle, $0) } }
+    }
+
+    /// Whether this side's pictures are off.
+    public var isCameraMuted: Bool {
+        get throws { try flag { kring_call_is_camera_muted(handle, $0) } }
     }
 
     /// Takes over each source and sink that `media` has, in place of the one before, with the consent of `media`, which is used up.
@@ -87,6 +110,44 @@ public final class Call: Sendable {
     /// The sixty digits that are the same in every call of these two.
     public var safetyNumber: String {
         get throws { try text { kring_call_safety_number(handle, $0, $1, $2) } }
+    }
+
+    /// The call's code once ``Event/code(words:emoji:)`` has come: four words, or the names of its five emoji, a line each.
+    public func code(emojiNames: Bool = false) throws -> String {
+        try text { kring_call_code(handle, UInt32(emojiNames ? KRING_CODE_EMOJI_NAMES : KRING_CODE_WORDS), $0, $1, $2) }
+    }
+
+    /// Compares the other side's safety number, as a person has typed it.
+    ///
+    /// - Throws: If it differs.
+    public func compare(safetyNumber typed: String) throws {
+        try check(kring_call_compare_safety_number(handle, typed))
+    }
+
+    /// This side's part of what is compared by scanning, as text for a QR code.
+    public var safetyQR: String {
+        get throws { try text { kring_call_safety_qr(handle, $0, $1, $2) } }
+    }
+
+    /// Compares what was scanned at the other side; `own` is ``Endpoint/identity``.
+    ///
+    /// - Throws: If it differs.
+    public func compare(safetyQR scanned: String, own: Identity) throws {
+        try check(kring_call_compare_safety_qr(handle, own.bytes, scanned))
+    }
+
+    /// What protects the call.
+    ///
+    /// - Throws: Before it is connected.
+    public var safety: Safety {
+        get throws {
+            var raw = kring_safety()
+            raw.struct_size = size(of: kring_safety.self)
+            try check(kring_call_safety(handle, &raw))
+            return Safety(
+                isPostQuantum: raw.post_quantum != 0, handshake: string(raw.noise), media: string(raw.media),
+                tlsGroup: string(raw.tls_group), tlsCipher: string(raw.tls_cipher))
+        }
     }
 
     /// A person has compared code or safety number with `peer`, and they are the same.
@@ -123,6 +184,26 @@ public final class Incoming: Sendable {
         get throws { try Kring.tracks { kring_incoming_tracks(handle, $0) } }
     }
 
+    /// Says whom the program takes the caller for: if it is somebody else, the call has no media before a person accepts that.
+    ///
+    /// - Parameter verified: A person has compared it.
+    public func expect(_ identity: Identity, verified: Bool = false) throws {
+        try check(kring_incoming_expect(handle, identity.bytes, verified ? 1 : 0))
+    }
+
+    /// Waits until the caller has given up.
+    ///
+    /// - Throws: A ``KringError`` whose `isEnded` is true if it was answered or declined.
+    public func givenUp() async throws -> End {
+        let handle = handle
+        return try await waiting { milliseconds in
+            var end = kring_end()
+            end.struct_size = size(of: kring_end.self)
+            let code = kring_incoming_wait_given_up(handle, milliseconds, &end)
+            return (code, End(end: end.end, by: end.by, text: string(end.text)))
+        }
+    }
+
     /// Takes the call; uses up both.
     public func answer(_ media: Media) throws -> Call {
         var call: kring_call = 0
@@ -150,9 +231,24 @@ public final class Knock: Sendable {
         get throws { try Peer { kring_knock_peer(handle, $0) } }
     }
 
+    /// Waits until they have given up.
+    ///
+    /// - Throws: A ``KringError`` whose `isEnded` is true if it was decided.
+    public func givenUp() async throws {
+        let handle = handle
+        try await waiting { (kring_knock_wait_given_up(handle, $0), ()) }
+    }
+
     /// Lets them in: now it rings.
     public func admit() throws { try check(kring_knock_admit(handle)) }
 
     /// Lets them go.
     public func refuse() throws { try check(kring_knock_refuse(handle)) }
+}
+
+/// A number of the C interface that is 1 or 0.
+private func flag(_ read: (UnsafeMutablePointer<UInt32>) -> Int32) throws -> Bool {
+    var flag: UInt32 = 0
+    try check(read(&flag))
+    return flag != 0
 }

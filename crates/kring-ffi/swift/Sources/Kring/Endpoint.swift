@@ -10,6 +10,14 @@ public final class Endpoint: Sendable {
         /// Where identity, tickets and contacts are kept, sealed with a key of the system's key store where the library has one. `nil`: all of
         /// that ends with the endpoint.
         public var folder: String?
+        /// The same elsewhere; goes before `folder`.
+        public var store: Store?
+        /// Takes from there the identity only: tickets end with the endpoint, and there are no contacts.
+        public var identityOnly = false
+        /// A relay to listen at as well, as "HOST:PORT#PIN". It is trusted with nothing.
+        public var relay: String?
+        /// Calls go through relays only: the other side does not learn this side's addresses.
+        public var relayOnly = false
         /// Lets nobody through but contacts.
         public var contactsOnly = false
         /// Has everybody who comes by a ticket wait for ``Endpoint/knocks``.
@@ -34,17 +42,22 @@ public final class Endpoint: Sendable {
     public init(_ options: Options = Options()) throws {
         var raw = kring_endpoint_options()
         raw.struct_size = size(of: kring_endpoint_options.self)
-        raw.flags = UInt32(
-            (options.contactsOnly ? KRING_ENDPOINT_CONTACTS_ONLY : 0) | (options.lobby ? KRING_ENDPOINT_LOBBY : 0))
+        let flags = [
+            (options.contactsOnly, KRING_ENDPOINT_CONTACTS_ONLY), (options.lobby, KRING_ENDPOINT_LOBBY),
+            (options.identityOnly, KRING_ENDPOINT_IDENTITY_ONLY), (options.relayOnly, KRING_ENDPOINT_RELAY_ONLY),
+        ]
+        raw.flags = flags.reduce(0) { $0 | ($1.0 ? UInt32($1.1) : 0) }
         (raw.ringing_ms, raw.vanished_ms) = (UInt32(options.ringing * 1000), UInt32(options.vanished * 1000))
-        if let folder = options.folder {
-            try check(kring_store_best(folder, &raw.store))
-        }
-        defer { if raw.store != 0 { kring_store_free(raw.store) } }
+        let store = try options.store ?? options.folder.map { try Store.best($0) }
         var handle: kring_endpoint = 0
-        try with(options.bind) {
-            raw.bind = $0
-            try check(kring_endpoint_new(&raw, &handle))
+        try withExtendedLifetime(store) {
+            raw.store = store?.handle ?? 0
+            try with(options.bind) { bind in
+                try with(options.relay) { relay in
+                    (raw.bind, raw.relay) = (bind, relay)
+                    try check(kring_endpoint_new(&raw, &handle))
+                }
+            }
         }
         self.handle = handle
         let (incoming, calls) = AsyncStream.makeStream(of: Incoming.self)
@@ -79,13 +92,48 @@ public final class Endpoint: Sendable {
         get throws { try text { kring_endpoint_local_address(handle, $0, $1, $2) } }
     }
 
+    /// The addresses under which others may reach it, as they go into tickets.
+    public var addresses: [String] {
+        get throws {
+            try list({ kring_endpoint_addresses(handle, $0) }) { list, index in
+                try text { kring_list_text(list, index, $0, $1, $2) }
+            }
+        }
+    }
+
+    /// Waits until its relay is reached; without one, that is at once.
+    ///
+    /// - Throws: If it is not, though it is tried again and again.
+    public func relayReached() async throws {
+        let handle = handle
+        try await waiting { (kring_endpoint_wait_relay(handle, $0), ()) }
+    }
+
+    /// The network has changed, or the machine has slept: calls look for other ways at once. New addresses of this machine are noticed without it.
+    public func networkChanged() throws { try check(kring_endpoint_network_changed(handle)) }
+
+    /// How many strangers and broken handshakes were dropped.
+    public var counters: Counters {
+        get throws {
+            var raw = kring_counters()
+            raw.struct_size = size(of: kring_counters.self)
+            try check(kring_endpoint_counters(handle, &raw))
+            return Counters(
+                unknownHint: raw.unknown_hint, blocked: raw.blocked, replayed: raw.replayed, clock: raw.clock,
+                invalid: raw.invalid, completed: raw.completed)
+        }
+    }
+
     /// Gives out a ticket: whoever has the text can call.
     ///
     /// - Parameters:
     ///   - lifetime: How long it holds, in s; `nil` is a day.
     ///   - forOneCall: It is spent by the first who calls with it.
     ///   - passcode: What a caller has to know beside it.
-    public func ticket(lifetime: Double? = nil, forOneCall: Bool = false, passcode: String? = nil) async throws -> String {
+    ///   - addresses: Where the endpoint is reached, say because a router forwards them; none: those of this machine.
+    public func ticket(
+        lifetime: Double? = nil, forOneCall: Bool = false, passcode: String? = nil, addresses: [String] = []
+    ) async throws -> String {
         let handle = handle
         return try await aside {
             var options = kring_ticket_options()
@@ -94,7 +142,10 @@ public final class Endpoint: Sendable {
             options.lifetime_s = lifetime.map { UInt64(max(1, $0)) } ?? 0
             return try with(passcode) { passcode in
                 options.passcode = passcode
-                return try text { kring_endpoint_ticket(handle, &options, $0, $1, $2) }
+                return try withAll(addresses) { named in
+                    if !addresses.isEmpty { (options.addresses, options.address_count) = (named, addresses.count) }
+                    return try text { kring_endpoint_ticket(handle, &options, $0, $1, $2) }
+                }
             }
         }
     }
@@ -103,6 +154,23 @@ public final class Endpoint: Sendable {
     public func dial(_ ticket: String, _ media: Media) throws -> Call {
         var call: kring_call = 0
         try check(kring_endpoint_dial(handle, ticket, media.handle, &call))
+        return try Call(call)
+    }
+
+    /// Dials somebody who is known: if another identity answers, the call has no media before a person accepts that.
+    ///
+    /// - Parameter verified: A person has compared it.
+    public func dial(_ ticket: String, expecting identity: Identity, verified: Bool = false, _ media: Media) throws -> Call {
+        var call: kring_call = 0
+        try check(
+            kring_endpoint_dial_expecting(handle, ticket, identity.bytes, verified ? 1 : 0, media.handle, &call))
+        return try Call(call)
+    }
+
+    /// Consents to answer the next caller, whoever it is: see kring.h for what that gives away.
+    public func answerNext(_ media: Media) throws -> Call {
+        var call: kring_call = 0
+        try check(kring_endpoint_answer_next(handle, media.handle, &call))
         return try Call(call)
     }
 
@@ -117,44 +185,6 @@ public final class Endpoint: Sendable {
     public func keep(_ peer: Peer, as name: String) async throws {
         let handle = handle
         try await aside { try check(kring_endpoint_keep(handle, peer.identity.bytes, name)) }
-    }
-
-    /// All contacts.
-    public var contacts: [Contact] {
-        get throws {
-            var home: kring_home = 0
-            try check(kring_endpoint_home(handle, &home))
-            defer { kring_home_free(home) }
-            return try list({ kring_home_contacts(home, $0) }) { handle, index in
-                var raw = kring_contact()
-                raw.struct_size = size(of: kring_contact.self)
-                try check(kring_list_contact(handle, index, &raw))
-                return Contact(
-                    name: string(raw.name), fingerprint: string(raw.fingerprint), isVerified: raw.verified != 0,
-                    isCallable: raw.callable != 0, isBlocked: raw.blocked != 0,
-                    lastCall: raw.last_call == 0 ? nil : raw.last_call)
-            }
-        }
-    }
-
-    /// Says whether a person has made sure who this contact is.
-    public func set(verified: Bool, contact name: String) async throws {
-        try await withHome { kring_home_set_verified($0, name, verified ? 1 : 0) }
-    }
-
-    /// Forgets a contact and the secrets shared with them.
-    public func remove(contact name: String) async throws {
-        try await withHome { kring_home_remove_contact($0, name) }
-    }
-
-    private func withHome(_ body: @escaping @Sendable (kring_home) -> Int32) async throws {
-        let handle = handle
-        try await aside {
-            var home: kring_home = 0
-            try check(kring_endpoint_home(handle, &home))
-            defer { kring_home_free(home) }
-            try check(body(home))
-        }
     }
 }
 
@@ -171,4 +201,15 @@ private func finish(_: Knock.Type) -> kring_drop_fn {
         Box<AsyncStream<Knock>.Continuation>.of(data)?.finish()
         release(data)
     }
+}
+
+/// Texts, for the length of a call.
+private func withAll<Result>(
+    _ texts: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>?) throws -> Result
+) throws -> Result {
+    func nested(_ rest: ArraySlice<String>, _ pointers: [UnsafePointer<CChar>?]) throws -> Result {
+        guard let first = rest.first else { return try pointers.withUnsafeBufferPointer { try body($0.baseAddress) } }
+        return try first.withCString { try nested(rest.dropFirst(), pointers + [$0]) }
+    }
+    return try nested(texts[...], [])
 }

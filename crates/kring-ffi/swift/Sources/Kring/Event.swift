@@ -28,6 +28,8 @@ public enum Event: Sendable, Equatable {
     case acquainted(contact: String?)
     /// The other side records, or has stopped.
     case peerRecording(Bool)
+    /// Packets go another way from now on; the call goes on meanwhile.
+    case path(Path)
     /// Nothing is heard of the other side; the call waits.
     case interrupted
     /// It is heard again.
@@ -56,11 +58,31 @@ public enum Event: Sendable, Equatable {
             case KRING_EVENT_PEER_TRACK_STATE: .peerTrackState(track: event.track, state: TrackState(event.state))
             case KRING_EVENT_ACQUAINTED: .acquainted(contact: text.isEmpty ? nil : text)
             case KRING_EVENT_PEER_RECORDING: .peerRecording(event.state != 0)
+            case KRING_EVENT_PATH: .path(Path(event.state))
             case KRING_EVENT_INTERRUPTED: .interrupted
             case KRING_EVENT_RESUMED: .resumed
             case KRING_EVENT_MEDIA_STOPPED: .mediaStopped(what: detail, why: text)
             case KRING_EVENT_ENDED: .ended(End(end: event.end, by: event.by, text: text))
             default: .other(event.kind)
+            }
+    }
+}
+
+/// How packets get to the other side.
+public enum Path: Sendable, Equatable {
+    /// From address to address.
+    case direct
+    /// Through a relay, which sees how much and when, but not what.
+    case relayed
+    /// A way that this version does not know.
+    case other(UInt32)
+
+    init(_ raw: UInt32) {
+        self =
+            switch Int32(raw) {
+            case KRING_PATH_DIRECT: .direct
+            case KRING_PATH_RELAYED: .relayed
+            default: .other(raw)
             }
     }
 }

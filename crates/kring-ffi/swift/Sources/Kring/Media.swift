@@ -10,14 +10,6 @@ public enum Played: Sendable, Equatable {
     case concealed
 }
 
-/// A picture in I420, video range. Its planes are good until the function that was given it returns: copy what is to last.
-public struct Picture {
-    /// Width and height in pixels, even.
-    public let width, height: Int
-    /// Luma, and blue and red difference halved both ways; rows without gaps.
-    public let y, u, v: UnsafeBufferPointer<UInt8>
-}
-
 /// What one side sends in a call and where it plays what comes. Everything is optional. Dialling or answering uses it up; after that its
 /// functions throw.
 public final class Media: Sendable {
@@ -40,6 +32,16 @@ public final class Media: Sendable {
     }
 
     deinit { kring_media_free(handle) }
+
+    /// What the pictures are like.
+    public func content(_ content: Content) throws {
+        try check(kring_media_content(handle, content.raw))
+    }
+
+    /// How much sound goes into a packet, come what may: 10, 20, 40, 60 or 120 ms.
+    public func frameDuration(milliseconds: UInt32) throws {
+        try check(kring_media_frame_duration(handle, milliseconds))
+    }
 
     /// Sends a tone.
     public func microphone(tone hertz: Double, level dbfs: Double = -20) throws {
@@ -76,6 +78,38 @@ public final class Media: Sendable {
         try check(kring_media_microphone_source(handle, &source))
     }
 
+    /// Sends what is pushed into `input`.
+    public func microphone(_ input: AudioInput) throws {
+        try check(kring_media_microphone_input(handle, input.handle))
+    }
+
+    /// Sends what `read` writes into the picture it is given, which holds the one before (``MutablePicture/fill(_:_:)`` converts). It is called on a thread of the
+    /// library's, when a picture is due; where it gives `false`, the pictures end with this one.
+    public func camera(
+        width: UInt32, height: UInt32, framesPerSecond: Float = 30, consent: Consent = [],
+        _ read: @escaping @Sendable (MutablePicture) throws -> Bool
+    ) throws {
+        var source = kring_video_source()
+        source.struct_size = size(of: kring_video_source.self)
+        source.flags = UInt32(KRING_PACED)
+        source.consent = consent.rawValue
+        (source.width, source.height, source.frames_per_second) = (width, height, framesPerSecond)
+        source.user_data = Box(read).retained()
+        source.read = { data, picture, _ in
+            guard let read = Box<@Sendable (MutablePicture) throws -> Bool>.of(data), let raw = picture?.pointee else {
+                return KRING_ERROR_NULL
+            }
+            return guarded { try read(MutablePicture(raw)) }
+        }
+        source.drop_fn = release
+        try check(kring_media_camera_source(handle, &source))
+    }
+
+    /// Sends what is pushed into `input`.
+    public func camera(_ input: VideoInput) throws {
+        try check(kring_media_camera_input(handle, input.handle))
+    }
+
     /// Sends a test card.
     public func camera(testCard width: UInt32, _ height: UInt32, framesPerSecond: Float = 30) throws {
         try check(kring_media_camera_test_card(handle, width, height, framesPerSecond))
@@ -92,6 +126,12 @@ public final class Media: Sendable {
     ) throws {
         try check(with(device) { kring_media_camera_device(handle, $0, width, height, framesPerSecond) })
     }
+
+    /// Plays into nothing, in real time.
+    public func speakerNone() throws { try check(kring_media_speaker_none(handle)) }
+
+    /// Decodes the pictures and shows them to nobody.
+    public func viewNone() throws { try check(kring_media_view_none(handle)) }
 
     /// Plays by a speaker. `nil` is the system's default.
     public func speaker(device: String?) throws {
@@ -142,46 +182,12 @@ public final class Media: Sendable {
             guard let show = Box<@Sendable (Picture) throws -> Void>.of(data), let raw = picture?.pointee else {
                 return KRING_ERROR_NULL
             }
-            let (width, height) = (Int(raw.width), Int(raw.height))
-            let quarter = width * height / 4
             return guarded {
-                try show(
-                    Picture(
-                        width: width, height: height, y: UnsafeBufferPointer(start: raw.y, count: 4 * quarter),
-                        u: UnsafeBufferPointer(start: raw.u, count: quarter),
-                        v: UnsafeBufferPointer(start: raw.v, count: quarter)))
+                try show(Picture(raw))
                 return true
             }
         }
         sink.drop_fn = release
         try check(kring_media_view_sink(handle, &sink))
-    }
-}
-
-/// Something of Swift's that the library holds on to until it drops it.
-final class Box<Content: Sendable>: Sendable {
-    let content: Content
-
-    init(_ content: Content) { self.content = content }
-
-    func retained() -> UnsafeMutableRawPointer { Unmanaged.passRetained(self as AnyObject).toOpaque() }
-
-    static func of(_ data: UnsafeMutableRawPointer?) -> Content? {
-        guard let data else { return nil }
-        return (Unmanaged<AnyObject>.fromOpaque(data).takeUnretainedValue() as? Box<Content>)?.content
-    }
-}
-
-/// What the library calls when it lets go of a ``Box``.
-let release: @convention(c) (UnsafeMutableRawPointer?) -> Void = { data in
-    if let data { Unmanaged<AnyObject>.fromOpaque(data).release() }
-}
-
-/// Runs a program's own function for the library, which no error may reach: one that throws stops its source or sink.
-private func guarded(_ body: () throws -> Bool) -> Int32 {
-    do {
-        return try body() ? KRING_OK : KRING_ERROR_ENDED
-    } catch {
-        return KRING_ERROR_ARGUMENT
     }
 }

@@ -116,6 +116,46 @@ public struct Contact: Sendable {
     public let lastCall: UInt64?
 }
 
+/// What protects a call that is connected.
+public struct Safety: Sendable, Equatable {
+    /// Whether recorded content stays closed to a later quantum computer.
+    public let isPostQuantum: Bool
+    /// The Noise handshake between the two devices.
+    public let handshake: String
+    /// How media is sealed, end to end.
+    public let media: String
+    /// TLS key exchange and cipher suite of the hop.
+    public let tlsGroup, tlsCipher: String
+}
+
+/// A ticket that was given out. Times are in seconds since 1970.
+public struct IssuedTicket: Sendable, Equatable {
+    /// Names it, says nothing about its secret.
+    public let id: String
+    /// When it was given out, and when it ends.
+    public let issued, expires: UInt64
+    /// Whether it is good for one call only.
+    public let isForOneCall: Bool
+    /// Whether a passcode goes with it.
+    public let hasPasscode: Bool
+}
+
+/// How many handshakes came to what.
+public struct Counters: Sendable, Equatable {
+    /// First messages by no live ticket and no contact.
+    public let unknownHint: UInt64
+    /// Callers whom this side has blocked.
+    public let blocked: UInt64
+    /// First messages seen before.
+    public let replayed: UInt64
+    /// First messages from a clock that is off.
+    public let clock: UInt64
+    /// Messages that did not open, were malformed or proved nothing.
+    public let invalid: UInt64
+    /// Handshakes that came to a session.
+    public let completed: UInt64
+}
+
 /// A device of this machine.
 public struct Device: Sendable, Equatable {
     /// What it is for.

@@ -84,6 +84,109 @@ final class CallTests: XCTestCase {
         _ = try await answered.ended()
     }
 
+    func testOwnPicturesAreSeenInTheirColours() async throws {
+        let (anna, ben) = (try endpoint(), try endpoint())
+        let red = [[UInt8]](repeating: [255, 0, 0, 255], count: 64 * 32).flatMap { $0 }
+        let out = try Media()
+        try out.camera(width: 64, height: 32) { picture in
+            try picture.fill(.rgba, red)
+            return true
+        }
+        let seen = Gathered<[UInt8]>()
+        let answer = try Media()
+        try answer.view { picture in seen.add([Array(try picture.colours().prefix(4))]) }
+        let call = try anna.dial(try await ben.ticket(), out)
+        let answered = try await first(ben.incoming).answer(answer)
+        try await eventually { seen.last(1).first.map { $0[0] > 220 && $0[1] < 40 && $0[3] == 255 } ?? false }
+
+        let pushed = try VideoInput(width: 64, height: 32)
+        let other = try Media()
+        try other.camera(pushed)
+        try call.switch(to: other)
+        let grey = [UInt8](repeating: 128, count: 64 * 32)
+        try await eventually {
+            try? pushed.push(.nv12, grey, [UInt8](repeating: 128, count: 64 * 16))
+            return seen.last(1).first.map { $0[0].distance(to: $0[2]).magnitude < 20 } ?? false
+        }
+        XCTAssertThrowsError(try pushed.push(.rgba, grey))
+        try await call.hangUp()
+        _ = try await answered.ended()
+    }
+
+    func testOwnCodecsEncodeAndDecode() async throws {
+        let (anna, ben) = (try endpoint(), try endpoint())
+        let media: @Sendable () throws -> Media = {
+            let media = try Media()
+            try media.audioCodec("swift-8bit", encoder: { _ in Sound() }, decoder: { Sound() })
+            try media.videoCodec("swift-grey", encoder: { _ in Grey() }, decoder: { Grey() })
+            return media
+        }
+        let out = try media()
+        try out.microphone(tone: 300)
+        try out.camera(width: 64, height: 32) { picture in
+            picture.y.update(repeating: 77)
+            return true
+        }
+        let (heard, seen) = (Gathered<Float>(), Gathered<UInt8>())
+        let answer = try media()
+        try answer.speaker { samples, played in if played == .decoded { heard.add(samples) } }
+        try answer.view { picture in seen.add([picture.y[5]]) }
+        let call = try anna.dial(try await ben.ticket(), out)
+        let answered = try await first(ben.incoming).answer(answer)
+        try await call.connected()
+        XCTAssertEqual(try answered.peerTracks.map(\.codec), ["swift-8bit", "swift-grey"])
+        try await eventually { heard.count > 24_000 && share(of: 300, heard.last(4800)) > 0.9 && seen.last(1) == [77] }
+        try await call.hangUp()
+        _ = try await answered.ended()
+    }
+
+    func testAnOwnStoreKeepsAndWhoIsNotExpectedHasNoMedia() async throws {
+        let kept = Shelf()
+        let store = try Store(load: { kept[$0] }, save: { kept[$0] = $1 })
+        var options = Endpoint.Options(bind: "127.0.0.1:0")
+        options.store = store
+        let identity = try Endpoint(options).identity
+        let (anna, ben) = (try Endpoint(options), try endpoint())
+        XCTAssertEqual(try anna.identity, identity)
+        _ = try await anna.ticket()
+        let issued = try XCTUnwrap(try anna.tickets.first)
+        try await anna.revoke(ticket: issued.id)
+        XCTAssertEqual(try anna.tickets, [])
+
+        let known = try ben.dial(try await anna.ticket(), expecting: identity, verified: true, try Media())
+        let answered = try await first(anna.incoming).answer(try Media())
+        try await known.connected()
+        guard case .verified = try known.peer.trust else { return XCTFail("it was compared") }
+        XCTAssertTrue(try known.safety.isPostQuantum)
+        try known.mute(microphone: true)
+        XCTAssertTrue(try known.isMicrophoneMuted)
+        try await known.hangUp()
+        _ = try await answered.ended()
+
+        let stranger = try ben.dial(try await anna.ticket(), expecting: try ben.identity, try Media())
+        var changed = false
+        for await event in stranger.events {
+            if case .keyChanged(let came, _) = event {
+                changed = came == identity.fingerprint
+                break
+            }
+        }
+        XCTAssertTrue(changed)
+    }
+
+    func testTheLogHasLinesOfKringOnly() async throws {
+        let lines = Gathered<String>()
+        try Library.log(.debug) { _, part, text in lines.add([part + ": " + text]) }
+        defer { try? Library.log(.off) { _, _, _ in } }
+        let (anna, ben) = (try endpoint(), try endpoint())
+        let ticket = try await anna.ticket()
+        try await anna.revoke(ticket: try XCTUnwrap(try anna.tickets.first).id)
+        let call = try ben.dial(ticket, try Media())
+        try await eventually { lines.last(100).contains { $0.contains("dropped an incoming handshake") } }
+        XCTAssertTrue(lines.last(1000).allSatisfy { $0.hasPrefix("kring") && !$0.contains(ticket) })
+        _ = call
+    }
+
     func testWhatIsNoLongerHeldHangsUpAndWhatIsUsedUpThrows() async throws {
         let (anna, ben) = (try endpoint(), try endpoint())
         let media = try Media()
@@ -147,6 +250,43 @@ private final class Gathered<Element: Sendable>: @unchecked Sendable {
     var count: Int { lock.withLock { elements.count } }
 
     func last(_ count: Int) -> [Element] { lock.withLock { elements.suffix(count) } }
+}
+
+/// What a store of the program's own keeps.
+private final class Shelf: @unchecked Sendable {
+    private let lock = NSLock()
+    private var items: [Store.Item: [UInt8]] = [:]
+
+    subscript(item: Store.Item) -> [UInt8]? {
+        get { lock.withLock { items[item] } }
+        set { lock.withLock { items[item] = newValue } }
+    }
+}
+
+/// Each tenth sample in eight bits.
+private final class Sound: AudioEncoder, AudioDecoder {
+    func encode(_ samples: UnsafeBufferPointer<Float>, _ settings: AudioSettings) -> [UInt8] {
+        stride(from: 0, to: samples.count, by: 10).map { UInt8(128 + 120 * samples[$0]) }
+    }
+
+    func decode(_ packet: UnsafeBufferPointer<UInt8>) -> [Float] {
+        packet.flatMap { [Float](repeating: (Float($0) - 128) / 120, count: 10) }
+    }
+}
+
+/// The shade of the first pixel.
+private final class Grey: VideoEncoder, VideoDecoder {
+    func encode(_ picture: Picture, at seconds: Double, keyframe: Bool) -> EncodedPicture? {
+        EncodedPicture([picture.y[0]], isKeyframe: true)
+    }
+
+    func set(bitsPerSecond: Int, framesPerSecond: Float) {}
+
+    func decode(_ data: UnsafeBufferPointer<UInt8>) -> DecodedPicture? {
+        let chroma = [UInt8](repeating: 128, count: 512)
+        let luma = [UInt8](repeating: data[0], count: 2048)
+        return DecodedPicture(width: 64, height: 32, y: luma, u: chroma, v: chroma)
+    }
 }
 
 private func eventually(_ fits: () -> Bool) async throws {
