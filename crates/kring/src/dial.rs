@@ -442,24 +442,23 @@ fn reach(
         Place::At(_) => None,
     };
     async move {
-        let connecting = async {
-            match &place {
-                Place::At(address) => {
-                    sleep(after).await;
-                    common.net.connect(*address).await.map_err(|error| error.to_string())
+        let connecting =
+            async {
+                match &place {
+                    Place::At(address) => {
+                        sleep(after).await;
+                        common.net.connect(*address).await.map_err(|error| error.to_string())
+                    }
+                    Place::Through(relay) => {
+                        let (session, used) = session.ok_or("no relay was dialled")?;
+                        let link = RelayDial::take(session).await?;
+                        used.store(true, Ordering::Relaxed);
+                        common.net.connect_through(link).await.map_err(|_| {
+                            format!("through {}: the other side does not answer", relay.address())
+                        })
+                    }
                 }
-                Place::Through(relay) => {
-                    let (session, used) = session.ok_or("no relay was dialled")?;
-                    let link = RelayDial::take(session).await?;
-                    used.store(true, Ordering::Relaxed);
-                    common
-                        .net
-                        .connect_through(link)
-                        .await
-                        .map_err(|_| format!("through {}: the other side does not answer", relay.address()))
-                }
-            }
-        };
+            };
         match timeout(after + wait, connecting).await {
             Ok(result) => result.map(|connection| (connection, place)),
             Err(_) => Err(match place {

@@ -4,7 +4,7 @@
 mod common;
 use common::person::{Person, become_contacts};
 use common::*;
-use kring::{Endpoint, EndpointBuilder, Home, Identity};
+use kring::{End, Endpoint, EndpointBuilder, Home, Identity};
 use kring_core::contact::Contacts;
 use kring_core::find::{DHT_VALUE, days};
 use kring_core::time::WallTime;
@@ -26,6 +26,20 @@ fn again(person: &Person, net: &Testnet) -> EndpointBuilder {
     builder.identity(Identity::decode(&identity).unwrap()).dht(true).dht_nodes(net.bootstrap.clone())
 }
 
+fn wall() -> WallTime {
+    WallTime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs())
+}
+
+/// Waits until so many values are left.
+async fn has_left(who: &Endpoint, count: usize) {
+    let left = async {
+        while who.finds().dht_left < count as u64 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within(60, left).await;
+}
+
 async fn relay() -> Relay {
     let mut config = Config::default();
     config.bind = "127.0.0.1:0".parse().unwrap();
@@ -44,7 +58,7 @@ async fn a_contact_is_found_at_a_relay_that_was_never_told() {
     let ben = again(&b, &net).relay(address).build().unwrap();
     let anna = again(&a, &net).build().unwrap();
     within(10, ben.relay_reached()).await.unwrap();
-    eventually("it is left", || ben.finds().dht_left >= 1).await;
+    has_left(&ben, 1).await;
     let call = anna.dial_contact("Ben", quiet()).unwrap();
     let incoming = rings(&ben).await;
     let answered = incoming.answer(quiet());
@@ -54,20 +68,45 @@ async fn a_contact_is_found_at_a_relay_that_was_never_told() {
     assert_eq!(anna.finds().dht_left, 0, "who waits at no relay leaves nothing");
     call.hang_up().await;
     end_of(&answered).await;
+}
 
-    // The call has renewed the secret; as soon as it is kept, its place is filled too. Then Anna is removed.
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    ben.home().remove_contact("Anna").unwrap();
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let before = ben.finds().dht_left;
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(ben.finds().dht_left, before);
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_left_for_who_is_no_contact_any_more() {
+    let (net, relay) = (testnet().await, relay().await);
+    let (a, b, c) = (Person::new("Anna"), Person::new("Ben"), Person::new("Carl"));
+    become_contacts(&a, &b).await;
+    become_contacts(&c, &b).await;
+    let kept = Contacts::decode(&std::fs::read(b.file("contacts")).unwrap()).unwrap();
+    b.endpoint.home().remove_contact("Anna").unwrap();
+    b.endpoint.close().await;
+    let address = format!("{}#{}", relay.address(), relay.pin()).parse().unwrap();
+    let ben = again(&b, &net).relay(address).build().unwrap();
+    within(10, ben.relay_reached()).await.unwrap();
+    let nodes = net.bootstrap.clone();
+    let dht = tokio::task::spawn_blocking(move || Dht::new(Some(&nodes)).unwrap()).await.unwrap();
+    let (anna, carl) = (a.endpoint.identity().fingerprint(), c.endpoint.identity().fingerprint());
+    let own = ben.identity().fingerprint();
+    let places = |whose| {
+        let mut all = Vec::new();
+        for secret in kept.iter().filter(|who| who.fingerprint() == whose).flat_map(|who| who.keys()) {
+            all.extend(days(wall()).map(|day| secret.dht_key(&own, day).place()));
+        }
+        all
+    };
+    let carls = places(carl);
+    has_left(&ben, carls.len()).await;
+    for place in carls {
+        assert!(dht.get(&place).await.is_some());
+    }
+    for place in places(anna) {
+        assert_eq!(dht.get(&place).await, None);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_poisoned_value_is_counted_and_passed_over() {
     let net = testnet().await;
-    let (a, b) = (Person::new("Anna"), Person::new("Ben"));
+    let (a, mut b) = (Person::new("Anna"), Person::new("Ben"));
     become_contacts(&a, &b).await;
     a.endpoint.close().await;
     // Whoever has stolen the secret can sign for the place, and leave anything there.
@@ -75,10 +114,9 @@ async fn a_poisoned_value_is_counted_and_passed_over() {
     let ben = b.endpoint.identity().fingerprint();
     let nodes = net.bootstrap.clone();
     let dht = tokio::task::spawn_blocking(move || Dht::new(Some(&nodes)).unwrap()).await.unwrap();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let mut places = 0;
     for secret in stolen.iter().flat_map(|contact| contact.keys()) {
-        for day in days(WallTime(now)) {
+        for day in days(wall()) {
             let key = secret.dht_key(&ben, day);
             dht.put(key.seed(), &[1; DHT_VALUE], 1).await.unwrap();
             assert_eq!(dht.get(&key.place()).await, Some(vec![1; DHT_VALUE]));
@@ -86,11 +124,15 @@ async fn a_poisoned_value_is_counted_and_passed_over() {
         }
     }
     let anna = again(&a, &net).build().unwrap();
-    // Ben's own address still serves.
+    // Nobody is where Ben was, so the DHT is asked to the end.
+    b.endpoint.close().await;
     let call = anna.dial_contact("Ben", quiet()).unwrap();
-    let incoming = rings(&b.endpoint).await;
     eventually("it is counted", || (1..=places).contains(&anna.finds().dht_ignored)).await;
-    let _answered = incoming.answer(quiet());
+    assert!(matches!(within(30, call.ended()).await, End::Unreachable(_)));
+    // Ben's own address still serves.
+    b.restart(false, |_| {}).await;
+    let call = anna.dial_contact("Ben", quiet()).unwrap();
+    let _answered = rings(&b.endpoint).await.answer(quiet());
     within(10, call.connected()).await.unwrap();
     assert_eq!(anna.finds().dht_found, 0);
 }

@@ -1,7 +1,7 @@
 //! A callee behind the worst kind of NAT is called without any relay, by a port that its router forwards because it was asked to; the router
 //! gets the port back at the end.
 //!
-//! Needs root, `ip` and `nft`, and with the feature `upnp` `miniupnpd` (or its path in `KRING_TEST_MINIUPNPD`); says so where they are
+//! Needs root, `ip`, `nft` and TAP devices, and with the feature `upnp` `miniupnpd` (or its path in `KRING_TEST_MINIUPNPD`); says so where they are
 //! missing.
 
 #![cfg(all(target_os = "linux", feature = "port-mapping"))]
@@ -11,6 +11,8 @@
 mod lab;
 #[path = "../../../xtask/src/reach/trial.rs"]
 mod trial;
+#[path = "../../../xtask/src/reach/wan.rs"]
+mod wan;
 
 use lab::{Home, Lab, Nat};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -23,6 +25,8 @@ use trial::{Running, is};
 
 /// What the router speaks, for the copy of this program that is the router.
 const ROUTER: &str = "KRING_TEST_ROUTER";
+/// Between any two places.
+const DELAY: Duration = Duration::from_millis(10);
 /// The router's address towards the home, and towards the world.
 const INSIDE: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 1);
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
@@ -149,7 +153,7 @@ fn by_a_router_that_speaks(what: &str) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let lab = Lab::new(Nat::Symmetric, Nat::Symmetric).unwrap();
+    let lab = Lab::new(Nat::Symmetric, Nat::Symmetric, DELAY).unwrap();
     let said = folder.path().join("router");
     let mut router = at_router(&lab, std::env::current_exe().unwrap().to_str().unwrap());
     router.args(["--exact", "plays_the_router", "--nocapture"]).env(ROUTER, what);
@@ -189,7 +193,7 @@ fn a_port_by_upnp() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let lab = Lab::new(Nat::Symmetric, Nat::Symmetric).unwrap();
+    let lab = Lab::new(Nat::Symmetric, Nat::Symmetric, DELAY).unwrap();
     let rules = "table inet filter {
             chain miniupnpd { }
             chain prerouting_miniupnpd { }
@@ -214,7 +218,11 @@ fn a_port_by_upnp() {
         let listed = at_router(&lab, "nft").args(["list", "table", "inet", "filter"]).output().unwrap();
         String::from_utf8_lossy(&listed.stdout).into_owned()
     };
-    std::thread::sleep(Duration::from_secs(1));
+    // Port 1900 (SSDP), as Linux lists it.
+    until("the router is ready", || {
+        let sockets = at_router(&lab, "cat").arg("/proc/net/udp").output().unwrap();
+        String::from_utf8_lossy(&sockets.stdout).contains(":076C ")
+    });
     call_by_a_forwarded_port(&lab, folder.path());
     until("the port is given back", || !rules().contains("dnat"));
 }
