@@ -28,7 +28,7 @@ pub fn lan_record(data: &[u8]) {
             Err(_) => return,
         },
         _ => {
-            let record = LanRecord::new(&[own.clone()], &addresses(rest), &*provider(5));
+            let record = LanRecord::new(std::slice::from_ref(&own), &addresses(rest), &*provider(5));
             let record = record.expect("the seeded provider never fails");
             assert!(record.is_by(&own));
             record

@@ -117,7 +117,7 @@ fn what_others_say_leads_nobody_astray() {
         let provider = default_provider();
         let others = LanRecord::new(&[], &[there], &*provider).unwrap().encode();
         let own: SocketAddr = "192.0.2.2:9".parse().unwrap();
-        let mut changed = LanRecord::new(&[key.clone()], &[own], &*provider).unwrap().encode();
+        let mut changed = LanRecord::new(std::slice::from_ref(&key), &[own], &*provider).unwrap().encode();
         let port = changed.windows(2).position(|two| two == own.port().to_be_bytes()).unwrap();
         changed[port..port + 2].copy_from_slice(&there.port().to_be_bytes());
         let speakers = [say(b"nothing".to_vec()), say(others), say(changed)];

@@ -128,7 +128,7 @@ fn call_by_a_forwarded_port(lab: &Lab, folder: &Path) {
     let at = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let mut command = lab.at_home(Home::B, kring);
     command.args(["answer", "--accept", "all", "--mic", "tone", "--speaker", "none", "--json", "--map-port"]);
-    command.args(["--ticket-file", &at("ticket"), "--home", &at("b"), "--for", "20"]);
+    command.args(["--ticket-file", &at("ticket"), "--home", &at("b"), "--for", "30"]);
     let mut callee = Running::start(command).unwrap();
     let mapped = callee.wait("a port", |line| is(line, "port-mapped")).unwrap();
     let address: SocketAddr = mapped["address"].as_str().unwrap().parse().unwrap();
