@@ -5,19 +5,8 @@ use crate::steps::Steps;
 use crate::workspace::cargo;
 
 /// Each alone. (`simulation` and `dangerous-key-log` are built by the tests, all defaults by everything else.)
-const ALONE: [&str; 11] = [
-    "",
-    "opus",
-    "opus-deep",
-    "h264",
-    "audio-io",
-    "camera",
-    "port-mapping",
-    "upnp",
-    "lan",
-    "dht",
-    "os-key-store",
-];
+const ALONE: [&str; 10] =
+    ["", "opus", "opus-deep", "h264", "audio-io", "camera", "port-mapping", "lan", "dht", "os-key-store"];
 
 /// Runs the checks.
 pub(crate) fn run(mut line: lexopt::Parser) -> Result<(), Failure> {

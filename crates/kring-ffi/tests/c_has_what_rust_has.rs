@@ -134,6 +134,7 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("store::FileStore::folder", "the program gave it"),
     ("store::Item::max_len", "the buffer that kring_store_callbacks.load is given"),
     ("store::Item::name", "names of files are the library's; a store of the program's own has numbers"),
+    ("store::KeyStore::listen", "stores of the program's own are one process's"),
     ("store::KeyStore::load", "kring_store_callbacks.load"),
     ("store::KeyStore::lock", "stores of the program's own are one process's"),
     ("store::KeyStore::place", "only for messages; the library makes one up"),

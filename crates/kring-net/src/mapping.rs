@@ -1,8 +1,7 @@
-//! A port that the router forwards to this side's socket, because it was asked to: by PCP (RFC 6887) or NAT-PMP (RFC 6886), and
-//! with the feature `upnp` by UPnP-IGD besides.
+//! A port that the router forwards to this side's socket, because it was asked to: by PCP (RFC 6887) or NAT-PMP
+//! (RFC 6886).
 //!
-//! Guarantee: nobody is asked but the default router, and by UPnP, with a packet that the local network's devices hear, whoever answers there as
-//! a router; what was given is asked for again at half its life and given back at the end. What a router says is a place where this side may be found, and no more:
+//! Guarantee: nobody is asked but the default router; what was given is asked for again at half its life and given back at the end. What a router says is a place where this side may be found, and no more:
 //! whoever comes there has to prove itself like everybody else.
 
 mod lease;
@@ -33,7 +32,7 @@ pub enum MappingError {
     #[error("expected a router to ask for a port, found none: {0}")]
     NoRouter(String),
     /// No router gives one.
-    #[error("no router forwards a port: {0}; switch on PCP, NAT-PMP or UPnP there, or use a relay")]
+    #[error("no router forwards a port: {0}; switch on PCP or NAT-PMP there, or use a relay")]
     Refused(String),
     /// The socket is bound to an address to which no router could forward.
     #[error(

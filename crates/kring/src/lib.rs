@@ -85,7 +85,7 @@
 //! `opus` and `h264` are on by default; without them an app brings its codecs. So are `audio-io`, which gives
 //! `capture::Microphone` and `capture::Speaker`, and `camera`, which gives `capture::Camera`; without them an app
 //! brings its devices by the traits. `os-key-store`, off by default, seals what [`store::best`] keeps with a key of the system's
-//! key store. `port-mapping` and `lan`, on by default, `upnp` and `dht`, off by default, are further ways to find each other, and each has to be
+//! key store. `port-mapping` and `lan`, on by default, and `dht`, off by default, are further ways to find each other, and each has to be
 //! switched on at the builder as well. `default-features = false` is the protocol alone.
 #![forbid(unsafe_code)]
 

@@ -122,7 +122,7 @@ pub(crate) struct Common {
     /// Call and be called through relays only, so that the other side does not learn your addresses
     #[arg(long)]
     pub(crate) relay_only: bool,
-    /// Have the router forward a port to you, by PCP or NAT-PMP (and UPnP, if built with it), so that you can be called from outside; the ticket names it
+    /// Have the router forward a port to you, by PCP or NAT-PMP, so that you can be called from outside; the ticket names it
     #[cfg(feature = "port-mapping")]
     #[arg(long)]
     pub(crate) map_port: bool,

@@ -1,8 +1,7 @@
 //! A callee behind the worst kind of NAT is called without any relay, by a port that its router forwards because it was asked to; the router
 //! gets the port back at the end.
 //!
-//! Needs root, `ip`, `nft` and TAP devices, and with the feature `upnp` `miniupnpd` (or its path in `KRING_TEST_MINIUPNPD`); says so where they are
-//! missing.
+//! Needs root, `ip`, `nft` and TAP devices; says so where they are missing.
 
 #![cfg(all(target_os = "linux", feature = "port-mapping"))]
 #![allow(dead_code, clippy::print_stderr, clippy::print_stdout)]
@@ -17,8 +16,6 @@ mod wan;
 use lab::{Home, Lab, Nat};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
-#[cfg(feature = "upnp")]
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use trial::{Running, is};
@@ -174,55 +171,4 @@ fn a_port_by_pcp() {
 #[test]
 fn a_port_by_nat_pmp() {
     by_a_router_that_speaks("nat-pmp");
-}
-
-/// The program that many home routers run.
-#[cfg(feature = "upnp")]
-fn miniupnpd() -> Option<PathBuf> {
-    let named = std::env::var_os("KRING_TEST_MINIUPNPD").map(PathBuf::from);
-    named.into_iter().chain(["/usr/sbin/miniupnpd".into()]).find(|path| path.exists())
-}
-
-#[cfg(feature = "upnp")]
-#[test]
-fn a_port_by_upnp() {
-    let (None, Some(program)) = (lab::missing(), miniupnpd()) else {
-        eprintln!(
-            "SKIPPED: expected network namespaces and miniupnpd, found not both, so nothing is known of UPnP"
-        );
-        return;
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let lab = Lab::new(Nat::Symmetric, Nat::Symmetric, DELAY).unwrap();
-    let rules = "table inet filter {
-            chain miniupnpd { }
-            chain prerouting_miniupnpd { }
-            chain postrouting_miniupnpd { }
-            chain forward { type filter hook forward priority filter; jump miniupnpd; }
-            chain prerouting { type nat hook prerouting priority dstnat; jump prerouting_miniupnpd; }
-            chain postrouting { type nat hook postrouting priority srcnat; jump postrouting_miniupnpd; }
-        }
-        insert rule ip filter through ct status dnat accept";
-    assert!(at_router(&lab, "nft").arg(rules).status().unwrap().success());
-    let settings = folder.path().join("miniupnpd.conf");
-    let text = "ext_ifname=wan\nlistening_ip=lan\next_allow_private_ipv4=yes\nenable_upnp=yes\nenable_pcp_pmp=no\n\
-        upnp_table_name=filter\nupnp_nat_table_name=filter\nupnp_forward_chain=miniupnpd\n\
-        upnp_nat_chain=prerouting_miniupnpd\nupnp_nat_postrouting_chain=postrouting_miniupnpd\n\
-        uuid=00000000-0000-0000-0000-000000000000\nallow 1024-65535 10.0.2.0/24 1024-65535\n";
-    std::fs::write(&settings, text).unwrap();
-    let mut router = at_router(&lab, program.to_str().unwrap());
-    router.arg("-d").arg("-f").arg(&settings).arg("-P").arg(folder.path().join("pid"));
-    router.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let _router = Ended(router.spawn().unwrap());
-    let rules = || {
-        let listed = at_router(&lab, "nft").args(["list", "table", "inet", "filter"]).output().unwrap();
-        String::from_utf8_lossy(&listed.stdout).into_owned()
-    };
-    // Port 1900 (SSDP), as Linux lists it.
-    until("the router is ready", || {
-        let sockets = at_router(&lab, "cat").arg("/proc/net/udp").output().unwrap();
-        String::from_utf8_lossy(&sockets.stdout).contains(":076C ")
-    });
-    call_by_a_forwarded_port(&lab, folder.path());
-    until("the port is given back", || !rules().contains("dnat"));
 }

@@ -25,49 +25,13 @@ const PATIENCE: TimeoutConfig = TimeoutConfig {
 /// See the module.
 pub(super) struct Lease {
     router: Router,
-    #[cfg(feature = "upnp")]
-    port: NonZeroU16,
     address: SocketAddr,
     life: Duration,
-    by: By,
-}
-
-enum By {
-    /// PCP or NAT-PMP.
-    Pcp(Box<PortMapping>),
-    #[cfg(feature = "upnp")]
-    Upnp(Box<igd_next::aio::Gateway<igd_next::aio::tokio::Tokio>>),
+    mapping: Box<PortMapping>,
 }
 
 impl Lease {
-    /// Asks by all protocols at once; the first that gives something is taken.
-    #[cfg(feature = "upnp")]
-    pub(super) async fn ask(router: Router, port: NonZeroU16) -> Result<Lease, MappingError> {
-        let pcp = Lease::by_pcp(router, port);
-        let upnp = async {
-            // Where both are there, PCP has answered by then, and nothing is left behind at the router.
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            Lease::by_upnp(router, port).await
-        };
-        tokio::pin!(pcp, upnp);
-        let mut failures = [None, None];
-        while failures.iter().any(Option::is_none) {
-            tokio::select! {
-                asked = &mut pcp, if failures[0].is_none() => match asked {
-                    Ok(lease) => return Ok(lease),
-                    Err(why) => failures[0] = Some(why),
-                },
-                asked = &mut upnp, if failures[1].is_none() => match asked {
-                    Ok(lease) => return Ok(lease),
-                    Err(why) => failures[1] = Some(why),
-                },
-            }
-        }
-        Err(MappingError::Refused(failures.into_iter().flatten().collect::<Vec<_>>().join("; ")))
-    }
-
     /// Asks.
-    #[cfg(not(feature = "upnp"))]
     pub(super) async fn ask(router: Router, port: NonZeroU16) -> Result<Lease, MappingError> {
         Lease::by_pcp(router, port).await.map_err(MappingError::Refused)
     }
@@ -91,11 +55,9 @@ impl Lease {
         };
         let mut lease = Lease {
             router,
-            #[cfg(feature = "upnp")]
-            port,
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             life: LIFE,
-            by: By::Pcp(Box::new(mapping)),
+            mapping: Box::new(mapping),
         };
         if lease.told().await {
             return Ok(lease);
@@ -106,11 +68,7 @@ impl Lease {
 
     /// Takes over what the router said last; false if that is no place.
     async fn told(&mut self) -> bool {
-        let mapping = match &self.by {
-            By::Pcp(mapping) => mapping,
-            #[cfg(feature = "upnp")]
-            By::Upnp(_) => return true,
-        };
+        let mapping = &self.mapping;
         let ip = match mapping.mapping_type() {
             PortMappingType::Pcp { external_ip, .. } => external_ip.to_canonical(),
             PortMappingType::NatPmp => {
@@ -125,29 +83,6 @@ impl Lease {
         is_outside(ip)
     }
 
-    #[cfg(feature = "upnp")]
-    async fn by_upnp(router: Router, port: NonZeroU16) -> Result<Lease, String> {
-        use igd_next::{AddAnyPortError, GatewayIpVersion, PortMappingProtocol, SearchOptions};
-        let mut options = SearchOptions::default();
-        options.bind_addr = SocketAddr::new(router.own, 0);
-        options.timeout = Some(Duration::from_secs(5));
-        options.gateway_ip_version = GatewayIpVersion::V4;
-        let upnp = |error: &dyn std::fmt::Display| format!("UPnP: {error}");
-        let gateway = igd_next::aio::tokio::search_gateway(options).await.map_err(|error| upnp(&error))?;
-        let ip = gateway.get_external_ip().await.map_err(|error| upnp(&error))?;
-        if !is_outside(ip) {
-            return Err("UPnP: the router has no address outside".into());
-        }
-        let (udp, own) = (PortMappingProtocol::UDP, SocketAddr::new(router.own, port.get()));
-        let mut asked = gateway.add_any_port(udp, own, LIFE.as_secs() as u32, NAME).await;
-        if matches!(asked, Err(AddAnyPortError::OnlyPermanentLeasesSupported)) {
-            asked = gateway.add_any_port(udp, own, 0, NAME).await;
-        }
-        let outer = asked.map_err(|error| upnp(&error))?;
-        let address = SocketAddr::new(ip, outer);
-        Ok(Lease { router, port, address, life: LIFE, by: By::Upnp(Box::new(gateway)) })
-    }
-
     /// Where the router forwards from.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
@@ -160,11 +95,9 @@ impl Lease {
 
     /// The protocol, for logs.
     pub(super) fn way(&self) -> &'static str {
-        match &self.by {
-            By::Pcp(mapping) if matches!(mapping.mapping_type(), PortMappingType::NatPmp) => "NAT-PMP",
-            By::Pcp(_) => "PCP",
-            #[cfg(feature = "upnp")]
-            By::Upnp(_) => "UPnP",
+        match self.mapping.mapping_type() {
+            PortMappingType::NatPmp => "NAT-PMP",
+            PortMappingType::Pcp { .. } => "PCP",
         }
     }
 
@@ -175,38 +108,14 @@ impl Lease {
 
     /// Asks for the same again; false if it is gone.
     pub(super) async fn renew(&mut self) -> bool {
-        match &mut self.by {
-            By::Pcp(mapping) => mapping.renew().await.is_ok() && self.told().await,
-            #[cfg(feature = "upnp")]
-            By::Upnp(gateway) => {
-                let (udp, own) =
-                    (igd_next::PortMappingProtocol::UDP, SocketAddr::new(self.router.own, self.port.get()));
-                let life = LIFE.as_secs() as u32;
-                match gateway.get_external_ip().await {
-                    Ok(ip) => self.address.set_ip(ip),
-                    Err(_) => return false,
-                }
-                let outer = self.address.port();
-                is_outside(self.address.ip()) && gateway.add_port(udp, outer, own, life, NAME).await.is_ok()
-            }
-        }
+        self.mapping.renew().await.is_ok() && self.told().await
     }
 
     /// Has the router forget it; a router that does not hear it forgets it at the end of its life.
     pub(super) async fn give_back(self) {
-        match self.by {
-            By::Pcp(mapping) => drop(mapping.try_drop().await),
-            #[cfg(feature = "upnp")]
-            By::Upnp(gateway) => {
-                drop(gateway.remove_port(igd_next::PortMappingProtocol::UDP, self.address.port()).await);
-            }
-        }
+        drop(self.mapping.try_drop().await);
     }
 }
-
-/// As the router's own pages show it.
-#[cfg(feature = "upnp")]
-const NAME: &str = "Kring";
 
 /// Whether packets from elsewhere can come to it at all.
 fn is_outside(ip: IpAddr) -> bool {

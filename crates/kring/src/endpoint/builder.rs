@@ -89,8 +89,8 @@ impl EndpointBuilder {
         self
     }
 
-    /// Asks the router to forward a port to this endpoint, by PCP (RFC 6887), NAT-PMP (RFC 6886), and UPnP with the feature `upnp`; tickets
-    /// name it, and it is a candidate for calls' direct ways. The router, and with UPnP the local network's devices, learn that somebody
+    /// Asks the router to forward a port to this endpoint, by PCP (RFC 6887) or NAT-PMP (RFC 6886); tickets
+    /// name it, and it is a candidate for calls' direct ways. The router learns that somebody
     /// here wants a port; it is given back when the endpoint closes. Default: false.
     #[cfg(feature = "port-mapping")]
     pub fn port_mapping(mut self, port_mapping: bool) -> EndpointBuilder {
