@@ -128,6 +128,7 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("Who::identity", "kring_peer.identity"),
     ("Who::is_verified", "kring_peer.trust"),
     ("store::FileStore::folder", "the program gave it"),
+    ("store::KeyStore::listen", "a store of the program's own serves one process"),
     ("store::Item::max_len", "the buffer that kring_store_callbacks.load is given"),
     ("store::Item::name", "names of files are the library's; a store of the program's own has numbers"),
     ("store::KeyStore::load", "kring_store_callbacks.load"),
