@@ -122,7 +122,7 @@ fn what_a_relay_and_its_clients_say() {
         ("messages", list(&messages)),
         ("refused", list(&bad)),
         ("token", hex(token.0.to_be_bytes())),
-        ("secret", hex(&*secret.0)),
+        ("secret", hex(*secret.0)),
         ("packets", list(&packets)),
         ("resume", hex(resume.bytes())),
         ("name of the session", hex(name_of(&resume))),
