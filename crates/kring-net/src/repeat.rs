@@ -10,10 +10,10 @@
 //! as it has to be, it would stand in the way of what follows at once and says the same (RFC 9001, section 4.9.1). Nor is what
 //! QUIC sends again of its first flight, as long as copies of that are to come.
 //!
-//! Guarantee: copies are made only towards addresses that a set-up is under way with, of at most [`MAX_DATAGRAMS`]
-//! datagrams of each flight, only until that flight is [answered](Flows::answered), and none of media. An address that
+//! Guarantee: copies are made only towards addresses that a set-up is under way with, of at most `MAX_DATAGRAMS`
+//! datagrams of each flight, only until that flight is answered, and none of media. An address that
 //! has not shown yet that it receives gets at most three times the bytes that came from it, copies included (RFC 9000,
-//! section 8.1). At most [`MAX_DATAGRAMS`] datagrams of each set-up wait; beyond that nothing is held up.
+//! section 8.1). At most `MAX_DATAGRAMS` datagrams of each set-up wait; beyond that nothing is held up.
 
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -172,5 +172,5 @@ fn without_a_display_it_is_said_before_anything_is_dialled() {
     assert!(code == 26 || code == 10, "{code}: {err}");
     let (code, _, err) = desk.run("answer", "answer --view window --for 5");
     assert_eq!(code, 26, "{err}");
-    assert!(err.contains("there is no display") && err.contains("use none"), "{err}");
+    assert!(err.contains("there is no display") && err.contains("use terminal or none"), "{err}");
 }

@@ -208,7 +208,7 @@ fn what_is_not_there_yet_is_refused_with_what_is() {
         2,
         "cannot send a screen yet; use device, FILE.y4m, testcard or none",
     );
-    fails(&desk, "answer --view terminal", 2, "cannot show pictures in a terminal");
+    fails(&desk, "answer --view terminal", 2, "expected a terminal for people");
     fails(&desk, "answer --processing on", 2, "no sound processing yet");
     fails(&desk, "answer --relay x", 2, "--relay");
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 /// Time since some moment in the past.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn now() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::try_from(now).unwrap_or_default()
+    let now = nix::time::ClockId::CLOCK_BOOTTIME.now();
+    now.map(Duration::from).unwrap_or_default()
 }
 
 /// Time since some moment in the past.
