@@ -303,7 +303,7 @@ impl RateControl {
             self.delivered.add(packet.arrival, packet.size);
             self.prober.received(packet, self.queue.waited(delay));
         }
-        if self.queue.least_within(100) > 10.0 + self.packet_time().min(60.0) + self.noise() / 3.0 {
+        if self.queue.least_within(100) > self.usual(10.0) {
             self.stood = Some(now);
         }
         let mut observed = false;
@@ -419,6 +419,11 @@ impl RateControl {
         (all * all - own * own).max(0.0).sqrt()
     }
 
+    /// What is waited without a queue that stands, in ms: some, what a picture's packet takes, and a deviation of the least delays.
+    fn usual(&self, some: f64) -> f64 {
+        some + self.packet_time().min(60.0) + self.noise() / 3.0
+    }
+
     fn is_overused(&self) -> bool {
         let noise = self.noise();
         let packets = self.packet_time().min(60.0);
@@ -480,7 +485,7 @@ impl RateControl {
         if known {
             return self.cruise(passed);
         }
-        let waiting = self.queue.least_within(250) > 10.0 + self.packet_time().min(60.0) + self.noise() / 3.0;
+        let waiting = self.queue.least_within(250) > self.usual(10.0);
         if waiting || self.is_app_limited() || self.trend.usage() != Usage::Normal {
             return;
         }
@@ -655,8 +660,7 @@ impl RateControl {
     }
 
     fn target_exact(&self) -> f64 {
-        let noise = 8.0 + self.packet_time().min(60.0) + self.noise() / 3.0;
-        let excess = (self.queue.least_within(100) - noise).max(0.0);
+        let excess = (self.queue.least_within(100) - self.usual(8.0)).max(0.0);
         let within = DRAIN.0 * (PROBED / self.estimate).powi(2).clamp(1.0, DRAIN.1);
         let drain = (1.0 - excess / within).max(0.1);
         let dip = if self.dipped { DIPPED } else { 1.0 };

@@ -4,10 +4,11 @@
 //! itself within [`LIFE`].
 
 use super::{MappingError, Router};
+use crate::path::is_usable;
 use crab_nat::{
     InternetProtocol, MappingFailure, PortMapping, PortMappingOptions, PortMappingType, TimeoutConfig,
 };
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
@@ -80,7 +81,7 @@ impl Lease {
         };
         self.address = SocketAddr::new(ip, mapping.external_port().get());
         self.life = Duration::from_secs(mapping.lifetime().into()).clamp(SHORTEST, LIFE);
-        is_outside(ip)
+        is_usable(self.address, false)
     }
 
     /// Where the router forwards from.
@@ -117,15 +118,10 @@ impl Lease {
     }
 }
 
-/// Whether packets from elsewhere can come to it at all.
-fn is_outside(ip: IpAddr) -> bool {
-    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    !ip.is_unspecified() && !ip.is_loopback() && !ip.is_multicast() && !broadcast
-}
-
 #[cfg(test)]
 mod tests {
-    use super::is_outside;
+    use super::is_usable;
+    use std::net::IpAddr;
 
     #[test]
     fn what_no_packet_comes_to_is_no_place() {
@@ -137,7 +133,7 @@ mod tests {
             ("224.0.0.1", false),
             ("255.255.255.255", false),
         ] {
-            assert_eq!(is_outside(ip.parse().unwrap()), outside, "{ip}");
+            assert_eq!(is_usable((ip.parse::<IpAddr>().unwrap(), 1).into(), false), outside, "{ip}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Guarantee: no way is found that the peer has not answered an authenticated check on; of a peer at most [`MAX_SOURCES`]
 //! addresses are remembered; nothing is written to logs. A value without socket or clock.
 
-use super::names::is_name;
+use super::names::is_usable;
 use super::table::{Check, Direct, key};
 use aws_lc_rs::hmac;
 use data_encoding::BASE64_NOPAD;
@@ -279,14 +279,6 @@ fn add(
         told.push(Candidate { kind, priority: added.prio(), address: added.addr() });
         locals.push(added.clone());
     }
-}
-
-/// Whether a check may go there. A peer could name anything; what it names gets a few small packets.
-pub(crate) fn is_usable(address: SocketAddr, at_home: bool) -> bool {
-    let ip = address.ip().to_canonical();
-    let nowhere = ip.is_multicast() || ip.is_unspecified() || is_name(&address) || address.port() == 0;
-    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    !nowhere && !broadcast && (at_home || !ip.is_loopback())
 }
 
 #[cfg(test)]

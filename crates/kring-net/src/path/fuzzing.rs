@@ -21,7 +21,7 @@ pub fn datagrams(mut input: &[u8]) {
     let mut table = Table::default();
     let (to, mut checks) = mpsc::channel(8);
     table.set_checks("fuzz", Some(to));
-    table.add_lane(now, Lane::new_for_fuzzing(relay, Token(7)), false);
+    table.add_lane(now, Lane::of_test(relay, Token(7)), false);
     table.set_direct(now, peer, Direct { to: peer, from: [10, 0, 0, 1].into() });
     let (own, theirs) = (Credentials::new(&[1; 6], &[1; 18]), Credentials::new(&[2; 6], &[2; 18]));
     let mut agent = Agent::new(&own, true);

@@ -56,19 +56,8 @@ impl Lane {
         self.doubts.notify_one();
     }
 
-    #[cfg(feature = "fuzzing")]
-    pub(crate) fn new_for_fuzzing(relay: SocketAddr, token: Token) -> Lane {
-        Lane {
-            relay,
-            token,
-            tcp: None,
-            udp: Arc::default(),
-            answers: mpsc::channel(1).0,
-            doubts: Arc::default(),
-        }
-    }
-
-    #[cfg(test)]
+    /// Of no session, for tests and fuzzers.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn of_test(relay: SocketAddr, token: Token) -> Lane {
         Lane {
             relay,

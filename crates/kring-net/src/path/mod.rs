@@ -25,13 +25,12 @@ mod socket;
 mod station;
 mod table;
 
-pub(crate) use agent::is_usable;
 pub use agent::{Candidate, CandidateKind, Credentials};
 pub use paths::{PathEvent, PathKind, Paths};
 pub use station::{Link, Station, StationError};
 
 #[cfg(test)]
 pub(crate) use link::name_of;
-pub use names::is_name;
+pub use names::{is_name, is_usable};
 pub(crate) use paths::{hosts, watch_addresses};
 pub(crate) use socket::{PathSocket, Switch};

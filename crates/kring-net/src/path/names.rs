@@ -29,6 +29,15 @@ pub fn is_name(address: &SocketAddr) -> bool {
     }
 }
 
+/// Whether somebody may be there at all: anybody can name any address. Loopback counts only for who is `at_home` there.
+#[must_use]
+pub fn is_usable(address: SocketAddr, at_home: bool) -> bool {
+    let ip = address.ip().to_canonical();
+    let nowhere = ip.is_multicast() || ip.is_unspecified() || is_name(&address) || address.port() == 0;
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    !nowhere && !broadcast && (at_home || !ip.is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

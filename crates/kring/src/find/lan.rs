@@ -8,8 +8,8 @@ use crate::dial::Place;
 use crate::endpoint::{Common, relays};
 use kring_core::find::{LanKey, LanRecord};
 use kring_net::lan::{Lan, Said};
-use kring_net::path::is_name;
-use std::net::{IpAddr, SocketAddr};
+use kring_net::path::is_usable;
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -68,11 +68,8 @@ pub(super) async fn seek(
     }
 }
 
-/// Whether anybody could be there.
 fn is_place(address: &SocketAddr) -> bool {
-    let ip = address.ip().to_canonical();
-    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    !ip.is_unspecified() && !ip.is_multicast() && !ip.is_loopback() && !broadcast && !is_name(address)
+    is_usable(*address, false)
 }
 
 /// Says where this endpoint is, anew whenever that or whom it is for changes.
